@@ -1,0 +1,1 @@
+"""A small, readable reference library behind an interactive deep-RL course."""

@@ -1,0 +1,1 @@
+"""What every other room may use: input checks, spaces, seeds, batches, runs, the device."""
