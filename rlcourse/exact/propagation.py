@@ -1,0 +1,57 @@
+"""Where a policy is, exactly: forward propagation of the state distribution."""
+
+import torch
+from torch import Tensor
+
+from ..core.check import require, require_count, require_probabilities, require_shape
+from ..envs.tabular import TabularMDP
+
+
+def policy_by_step(policy: Tensor, horizon: int, mdp: TabularMDP) -> Tensor:
+    """Bring a policy π(a|s) [S, A] or πₜ(a|s) [T, S, A] into the second form, checked."""
+    require(policy.ndim in (2, 3), "policy", "shape [S, A] or [T, S, A]", list(policy.shape))
+    sizes = (mdp.num_states, mdp.num_actions)
+    require_shape("policy", policy, sizes if policy.ndim == 2 else (horizon, *sizes))
+    require_probabilities("policy", policy)
+    return policy.expand(horizon, *sizes)
+
+
+def state_chain(mdp: TabularMDP, policy: Tensor) -> Tensor:
+    """P_π[s, s'] = Σₐ π(a|s) p(s'|s, a): the Markov chain [S, S] of a policy [S, A]."""
+    return torch.einsum("sa,sax->sx", policy, mdp.transition_probs)
+
+
+def state_marginals(mdp: TabularMDP, policy: Tensor, horizon: int) -> Tensor:
+    """p_π(sₜ) for t = 0 … T, one row a step: [T + 1, S].
+
+    p_π(sₜ₊₁ = s') = Σ_s p_π(sₜ = s) Σₐ πₜ(a|s) p(s'|s, a). The policy is [S, A], or [T, S, A]
+    where it changes with time. T = 0 gives the initial distribution alone.
+    """
+    require_count("horizon", horizon, least=0)
+    marginal = mdp.initial
+    rows = [marginal]
+    for step_policy in policy_by_step(policy, horizon, mdp):
+        marginal = marginal @ state_chain(mdp, step_policy)
+        rows.append(marginal)
+    return torch.stack(rows)
+
+
+def exact_cost(marginals: Tensor, policy: Tensor, cost_table: Tensor) -> Tensor:
+    """E c(sₜ, aₜ) for every step: [T].
+
+    Σ_s p_π(sₜ = s) Σₐ πₜ(a|s) c(s, a), from `marginals` [T + 1, S] (the last row is the state
+    after the last action and pays nothing), a policy [S, A] or [T, S, A] and costs [S, A].
+    """
+    require_shape("marginals", marginals, (None, "S"))
+    require_shape("cost_table", cost_table, (marginals.shape[1], None))
+    cost_by_state = (policy * cost_table).sum(-1)
+    return (marginals[:-1] * cost_by_state).sum(-1)
+
+
+def total_variation(first: Tensor, second: Tensor) -> Tensor:
+    """½ Σ_s |p(s) − q(s)| [*B] for distributions [*B, S]: between 0 and 1.
+
+    It is the largest difference in probability that any event can have under p and q. The L1
+    distance is twice it.
+    """
+    return 0.5 * (first - second).abs().sum(-1)
