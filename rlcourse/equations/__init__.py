@@ -1,0 +1,1 @@
+"""One pure function per equation of the lectures: tensors in, tensors out."""
