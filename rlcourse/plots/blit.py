@@ -1,0 +1,98 @@
+"""Pictures that change quickly: what stands still is drawn once, what moves every time.
+
+Ticks, labels and still points are nearly all the cost of a matplotlib picture. Keeping them as a
+finished background makes a new picture about ten times cheaper. Limits and ticks can therefore
+not change: fix them for the whole range of the controls (a still axis also teaches better).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+
+from .figures import encode_png, freeze_layout, new_figure, page_size, pixels
+from .style import style
+
+__all__ = ["Picture", "fresh_pixels", "new_figure"]
+
+
+class Picture:
+    """A figure whose moving artists are redrawn over a kept background.
+
+    `setup(figure, frame)` builds axes and artists and returns the artists (a dict or dataclass);
+    `update(artists, frame)` sets their data and returns the list of those that moved. Everything
+    drawn above the lowest moving artist of its axes is redrawn with it, so that the picture is the
+    same as one drawn from nothing. The grid and the ticks always stay in the background.
+    """
+
+    def __init__(self, size: tuple[float, float], setup: Callable, update: Callable, frame):
+        self._update = update
+        with style():
+            self.figure = new_figure(size)
+            self._artists = setup(self.figure, frame)
+            self._moving = list(update(self._artists, frame))
+            freeze_layout(self.figure)
+            self._keep_background()
+
+    @property
+    def page_size(self) -> tuple[int, int]:
+        """Width and height in page pixels."""
+        return page_size(self.figure)
+
+    def draw(self, frame) -> np.ndarray:
+        """Show `frame`: uint8 [height, width, 3]."""
+        moved = self._update(self._artists, frame)
+        late = [artist for artist in moved if artist not in self._moving]
+        if late:                                     # first moved now: it is part of the background
+            self._moving += late
+            self._keep_background()
+        canvas = self.figure.canvas
+        canvas.restore_region(self._background)
+        for artist in self._foreground:
+            self.figure.draw_artist(artist)
+        return np.asarray(canvas.buffer_rgba())[..., :3]
+
+    def png_bytes(self, frame) -> bytes:
+        """Show `frame`: the bytes of a PNG."""
+        return encode_png(self.draw(frame))
+
+    def _keep_background(self) -> None:
+        self._foreground = _foreground(self.figure, self._moving)
+        for artist in self._foreground:
+            artist.set_animated(True)                # leave it out of the canvas's own drawing
+        self.figure.canvas.draw()
+        self._background = self.figure.canvas.copy_from_bbox(self.figure.bbox)
+
+
+def fresh_pixels(size: tuple[float, float], setup: Callable, update: Callable, frame) -> np.ndarray:
+    """The same frame drawn from nothing, without a background: what `Picture.draw` must equal."""
+    with style():
+        figure = new_figure(size)
+        update(setup(figure, frame), frame)
+        freeze_layout(figure)
+        return pixels(figure)
+
+
+def _foreground(figure, moving: list[Artist]) -> list[Artist]:
+    """The moving artists and everything drawn above them, in drawing order."""
+    layers = []
+    for owner in sorted(figure.axes, key=lambda axes: axes.zorder) + [figure]:
+        hidden = _never_drawn(owner)
+        own = [child for child in owner.get_children() if child not in hidden]
+        lowest = min((child.zorder for child in own if child in moving), default=None)
+        if lowest is not None:
+            own = [child for child in own if child.zorder >= lowest]
+            layers += sorted(own, key=lambda child: child.zorder)
+    return layers
+
+
+def _never_drawn(owner) -> list[Artist]:
+    """Children that stay in the background, or that their owner does not draw itself."""
+    if not isinstance(owner, Axes):
+        return [owner.patch, *owner.axes]
+    still = [owner.patch] + [child for child in owner.get_children() if isinstance(child, Axis)]
+    if not (owner.axison and owner.get_frame_on()):
+        still += list(owner.spines.values())
+    return still
