@@ -1,0 +1,1 @@
+"""Networks with a runs axis: MLPs, their optimiser, distributions, policy heads, policies."""

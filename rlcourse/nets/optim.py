@@ -1,0 +1,74 @@
+"""Adam for stacked networks: every run is clipped by its own gradient norm.
+
+`torch.optim.Adam` would do, except that its first use in a process imports a compiler (about a
+second) and that its clipping knows only one norm for all runs together, which would couple them.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from ..core.check import require
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015) on parameters [R, …].
+
+        m ← β₁m + (1 − β₁)g,   v ← β₂v + (1 − β₂)g²,
+        parameter ← parameter − learning_rate · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + eps)
+
+    With `clip_norm` = c, run r's gradient is first multiplied by min(1, c / ‖g_r‖₂), the norm
+    taken over all parameters of that run. `decay` is (β₁, β₂). `learning_rate` may be changed
+    between steps. Errors: ValueError when a parameter has no gradient.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float = 1e-3, *,
+                 decay: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 clip_norm: float | None = None):
+        self.parameters = [p for p in parameters if p.requires_grad]
+        require(len(self.parameters) > 0, "parameters", "at least one tensor that requires a gradient", "none")
+        require(learning_rate > 0, "learning_rate", "a positive number", learning_rate)
+        require(all(0.0 <= d < 1.0 for d in decay), "decay", "two numbers in [0, 1)", decay)
+        require(clip_norm is None or clip_norm > 0, "clip_norm", "a positive number or None", clip_norm)
+        self.learning_rate, self.decay, self.eps, self.clip_norm = learning_rate, decay, eps, clip_norm
+        self.steps = 0
+        self.mean = [torch.zeros_like(p) for p in self.parameters]
+        self.square = [torch.zeros_like(p) for p in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update from the gradients that `backward()` has left."""
+        require(all(p.grad is not None for p in self.parameters), "parameters",
+                "a gradient for every one (call backward() first)", "None for at least one")
+        gradients = [p.grad for p in self.parameters]
+        if self.clip_norm is not None:
+            gradients = clip_by_run(gradients, self.clip_norm)
+        self.steps += 1
+        mean_decay, square_decay = self.decay
+        mean_correction = 1.0 - mean_decay ** self.steps
+        square_correction = 1.0 - square_decay ** self.steps
+        torch._foreach_lerp_(self.mean, gradients, 1.0 - mean_decay)
+        torch._foreach_mul_(self.square, square_decay)
+        torch._foreach_addcmul_(self.square, gradients, gradients, 1.0 - square_decay)
+        scale = torch._foreach_sqrt(self.square)
+        torch._foreach_div_(scale, math.sqrt(square_correction))
+        torch._foreach_add_(scale, self.eps)
+        torch._foreach_addcdiv_(self.parameters, self.mean, scale, -self.learning_rate / mean_correction)
+
+
+def gradient_norms(gradients: list[Tensor]) -> Tensor:
+    """‖g_r‖₂ of every run over all tensors [R, …] of a list: [R]."""
+    return torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
+
+
+def clip_by_run(gradients: list[Tensor], clip_norm: float) -> list[Tensor]:
+    """g_r · min(1, clip_norm / ‖g_r‖₂) for every run r, as new tensors [R, …]."""
+    factor = (clip_norm / gradient_norms(gradients)).clamp(max=1.0)     # 1 also where the norm is 0
+    return [g * factor.view(-1, *[1] * (g.ndim - 1)) for g in gradients]
