@@ -28,11 +28,12 @@ def state_marginals(mdp: TabularMDP, policy: Tensor, horizon: int) -> Tensor:
     where it changes with time. T = 0 gives the initial distribution alone.
     """
     require_count("horizon", horizon, least=0)
-    marginal = mdp.initial
-    rows = [marginal]
-    for step_policy in policy_by_step(policy, horizon, mdp):
-        marginal = marginal @ state_chain(mdp, step_policy)
-        rows.append(marginal)
+    by_step = policy_by_step(policy, horizon, mdp)
+    constant_chain = state_chain(mdp, policy) if policy.ndim == 2 else None
+    rows = [mdp.initial]
+    for step_policy in by_step:
+        chain = state_chain(mdp, step_policy) if constant_chain is None else constant_chain
+        rows.append(rows[-1] @ chain)
     return torch.stack(rows)
 
 

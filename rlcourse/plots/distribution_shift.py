@@ -1,0 +1,96 @@
+"""The picture of the distribution-shift widget: two densities, their distance, the cost."""
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+
+from .style import LINE_STYLES, PALETTE
+
+
+def setup(figure, frame) -> dict:
+    """Build the four panels with limits that fit every setting; returns the artists."""
+    half_width, longest = frame.data_density.shape[1] // 2, len(frame.shift) - 1
+    panels = figure.subplots(2, 2, width_ratios=(1.15, 1))
+    artists = {"data": _density(figure, panels[0, 0], "Where the data are (■ places they show)", half_width, longest),
+               "learner": _density(figure, panels[1, 0], "Where the imitator is, and eight of its drives",
+                                   half_width, longest)}
+    panels[0, 0].set_xlabel("")
+    drives = frame.drives.shape[1]
+    artists["drives"] = panels[1, 0].plot(np.zeros((1, drives)), np.zeros((1, drives)), color="white",
+                                          linewidth=0.7, alpha=0.7)
+    artists["covered"], = panels[0, 0].plot([], [], "s", color=PALETTE["orange"], markersize=6)
+    artists.update(_shift_panel(panels[0, 1], longest))
+    artists.update(_cost_panel(panels[1, 1], len(frame.cost)))
+    artists["horizon"] = [axes.axvline(0, color=colour, linestyle=LINE_STYLES["dashed"], linewidth=1)
+                          for axes, colour in ((panels[0, 0], "white"), (panels[1, 0], "white"),
+                                               (panels[0, 1], PALETTE["grey"]))]
+    return artists
+
+
+def _density(figure, axes, title, half_width, longest):
+    image = axes.imshow(np.zeros((2 * half_width + 1, longest + 1)), origin="lower", aspect="auto",
+                        extent=(-0.5, longest + 0.5, -half_width - 0.5, half_width + 0.5),
+                        norm=PowerNorm(0.4, 0.0, 1.0), interpolation="nearest")
+    axes.set(title=title, xlabel="step t")
+    axes.set_yticks((-half_width, 0, half_width), ("fallen, or\nditch", "rope, or\ncrown", "ditch"))
+    axes.grid(False)
+    bar = figure.colorbar(image, ax=axes, ticks=(0, 0.01, 0.1, 0.5, 1), pad=0.02)
+    bar.set_ticklabels(("0", ".01", ".1", ".5", "1"))
+    bar.set_label("probability")
+    return image
+
+
+def _shift_panel(axes, longest):
+    axes.set(title="Distance of the imitator from the expert", xlabel="step t", ylabel="total variation",
+             xlim=(0, longest), ylim=(0, 1.02))
+    bound, = axes.plot([], [], color=PALETTE["vermilion"], linestyle=LINE_STYLES["dotted"], label="bound εt")
+    shift, = axes.plot([], [], color=PALETTE["blue"], label="exact")
+    _legend(axes, (bound, shift), "upper left")
+    return {"shift": shift, "shift_bound": bound}
+
+
+def _cost_panel(axes, longest):
+    axes.set(title="Expected mistakes up to the horizon", xlabel="horizon T", ylabel="mistakes",
+             xscale="log", yscale="log", xlim=(8, longest), ylim=(2e-3, 5e2))
+    axes.set_xticks((10, 25, 50, 100, 200, 400), ("10", "25", "50", "100", "200", "400"))
+    axes.minorticks_off()
+    worst, = axes.plot([], [], color=PALETTE["vermilion"], linestyle=LINE_STYLES["dotted"],
+                       label="if nothing is recovered")
+    promised, = axes.plot([], [], color=PALETTE["green"], linestyle=LINE_STYLES["dashed"], label="εT")
+    cost, = axes.plot([], [], color=PALETTE["blue"], label="exact")
+    here, = axes.plot([], [], "o", color=PALETTE["blue"], markersize=7)
+    reading = axes.text(0.03, 0.95, "", transform=axes.transAxes, va="top")
+    _legend(axes, (worst, cost, promised), "lower right")
+    return {"worst": worst, "promised": promised, "cost": cost, "here": here, "reading": reading}
+
+
+def _legend(axes, handles, place):
+    axes.legend(handles=handles, loc=place, frameon=True, framealpha=0.85, edgecolor="none")
+
+
+def update(artists: dict, frame) -> list:
+    """Move every artist to a new frame; returns those that moved."""
+    times, horizons = np.arange(len(frame.shift)), np.arange(1, len(frame.cost) + 1)
+    artists["data"].set_data(frame.data_density.T)
+    artists["learner"].set_data(frame.learner_density.T)
+    shown = np.flatnonzero(frame.covered) - len(frame.covered) // 2
+    artists["covered"].set_data(np.full(len(shown), 0.98 * times[-1]), shown)
+    for line, offsets in zip(artists["drives"], frame.drives.T):
+        line.set_data(times, offsets)
+    for line in artists["horizon"]:
+        line.set_xdata([frame.horizon, frame.horizon])
+    artists["shift"].set_data(times, frame.shift)
+    artists["shift_bound"].set_data(times, frame.shift_bound)
+    for name in ("cost", "promised", "worst"):
+        artists[name].set_data(horizons, getattr(frame, name))
+    artists["here"].set_data([frame.horizon], [frame.cost_here])
+    artists["reading"].set_text(_reading(frame))
+    moved = []
+    for artist in artists.values():
+        moved += artist if isinstance(artist, list) else [artist]
+    return moved
+
+
+def _reading(frame) -> str:
+    if frame.cost_here == 0:
+        return "no mistakes"
+    return f"T = {frame.horizon}: {frame.cost_here:.3g} mistakes\n2T: × {frame.doubling:.2f}"
