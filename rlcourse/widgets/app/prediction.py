@@ -53,10 +53,9 @@ class Asked(W.VBox):
 
     def _finish(self, option: str | None) -> None:
         asked = self._prediction
-        verdict = ("You did not guess." if option is None
-                   else f"You predicted: {option}. " + ("✓ Right." if option == asked.answer else "✗ Not quite."))
-        answer = "" if option == asked.answer else f" The answer: {asked.answer}."
-        self.result.value = f"<p><b>{escape(verdict + answer)}</b> {escape(asked.because)}</p>"
+        said = "You did not guess." if option is None else f"You predicted: {option}."
+        mark = "✓ Right." if option == asked.answer else f"The answer: {asked.answer}."
+        self.result.value = f"<p><b>{escape(said)} {escape(mark)}</b> {escape(asked.because)}</p>"
         self.result.layout.display = ""
         self.radio.layout.display = self.skip.layout.display = "none"
         self._reveal()
