@@ -47,7 +47,8 @@ class Picture:
         late = [artist for artist in moved if artist not in self._moving]
         if late:                                     # first moved now: it is part of the background
             self._moving += late
-            self._keep_background()
+            with style():
+                self._keep_background()
         canvas = self.figure.canvas
         canvas.restore_region(self._background)
         for artist in self._foreground:

@@ -36,7 +36,8 @@ def freeze_layout(figure: Figure) -> None:
 
 def pixels(figure: Figure) -> np.ndarray:
     """The whole figure drawn from nothing: uint8 [height, width, 3]."""
-    figure.canvas.draw()
+    with style():                                # matplotlib chooses tick steps while it draws
+        figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 

@@ -31,7 +31,7 @@ class Explorer(W.VBox):
                  setup: Callable, update: Callable, describe: Callable[[object], str],
                  size: tuple[float, float] = (8, 3.2), try_this: tuple[str, ...] = (),
                  prediction: Prediction | None = None):
-        self.name, self.controls = name, controls
+        self.name, self.controls, self.size = name, controls, size
         self.error: Exception | None = None          # what the last change of a control raised
         self._compute, self._describe = compute, describe
         self._finished: dict[tuple, tuple[bytes, str]] = {}
@@ -52,7 +52,7 @@ class Explorer(W.VBox):
         foot = W.HBox([self.caption, self.reset_button], layout={"justify_content": "space-between"})
         self.body = W.VBox([input_box, self.image, foot, self.message, *suggestions])
         super().__init__([W.HTML(look.style_sheet(), layout={"display": "none"}), self.body])
-        self.add_class("rlc-card")
+        self.add_class("rlc-card").layout.max_width = f"{width + 32}px"
         for control in self._inputs.values():
             control.observe(self._changed, "value")
         self.reset_button.on_click(lambda button: self._set(start))

@@ -5,7 +5,7 @@ from html import escape
 # Jupyter's own variables, so that texts and frames follow a light or a dark theme; the fallbacks
 # serve pages without Jupyter.
 CSS = """
-.rlc-card { max-width: 880px; padding: 10px 14px 12px; box-sizing: border-box; overflow: hidden;
+.rlc-card { padding: 10px 14px 12px; box-sizing: border-box; overflow: hidden;
   border: 1px solid var(--jp-border-color2, #ddd); border-radius: 6px; }
 .rlc-card .widget-html, .rlc-card .widget-html-content { height: auto; line-height: 1.45;
   color: var(--jp-ui-font-color1, #1b1b1b); }

@@ -50,7 +50,7 @@ class Frame:
     promised: np.ndarray  # [2 LONGEST] εT
     worst: np.ndarray  # [2 LONGEST] the cost if nothing is ever recovered
     cost_here: float  # at the chosen horizon
-    doubling: float  # cost at twice the horizon over cost here
+    doubling: float | None  # cost at twice the horizon over cost here; None if nothing is lost
 
 
 @cache
@@ -97,7 +97,7 @@ def compute(world: str, epsilon: float, horizon: int, noise: float) -> Frame:
         shift=total_variation(learner[:LONGEST + 1], clean).numpy(),
         shift_bound=distribution_shift_bound(rate, torch.arange(LONGEST + 1)).numpy(),
         cost=cost.numpy(), promised=(rate * steps).numpy(), worst=no_recovery_cost(rate, steps).numpy(),
-        cost_here=here, doubling=twice / here if here > 0 else float("nan"))
+        cost_here=here, doubling=twice / here if here > 0 else None)
 
 
 def on_axis(by_state: torch.Tensor, row: list[int]) -> np.ndarray:
