@@ -77,8 +77,8 @@ def autoregressive_log_prob(logits: Tensor, index: Tensor, *, bin_width: float) 
     conditionals, one coordinate after the other); Germain et al. 2015, "MADE".
     """
     require(bin_width > 0, "bin_width", "a positive number", bin_width)
-    require(logits.shape[:-1] == index.shape, "index", f"shape {list(logits.shape[:-1])}, as logits [*B, D, M]",
-            list(index.shape))
+    wanted = list(logits.shape[:-1])
+    require(list(index.shape) == wanted, "index", f"shape {wanted}, as logits [*B, D, M]", list(index.shape))
     require(index.dtype == torch.int64, "index", "dtype int64", index.dtype)
     log_probs = torch.log_softmax(logits, dim=-1).gather(-1, index.unsqueeze(-1)).squeeze(-1)
     return (log_probs - math.log(bin_width)).sum(-1)

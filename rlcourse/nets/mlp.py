@@ -2,7 +2,7 @@
 
 The layers hold weights [R, in, out] and biases [R, 1, out], so that one `baddbmm` serves all
 runs. No number of one run ever meets a number of another, neither forwards nor backwards: as
-long as the losses of the runs are *summed*, run r trains exactly as it would alone.
+long as the losses of the runs are *summed*, run r trains as it would alone.
 """
 
 import copy

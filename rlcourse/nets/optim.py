@@ -28,7 +28,7 @@ class Adam:
                  decay: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  clip_norm: float | None = None):
         self.parameters = [p for p in parameters if p.requires_grad]
-        require(len(self.parameters) > 0, "parameters", "at least one tensor that requires a gradient", "none")
+        require(len(self.parameters) > 0, "parameters", "at least one tensor with requires_grad", "none")
         require(learning_rate > 0, "learning_rate", "a positive number", learning_rate)
         require(all(0.0 <= d < 1.0 for d in decay), "decay", "two numbers in [0, 1)", decay)
         require(clip_norm is None or clip_norm > 0, "clip_norm", "a positive number or None", clip_norm)
