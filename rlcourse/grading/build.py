@@ -136,5 +136,6 @@ def _build_all(chosen: list[Target], root: Path) -> int:
         target.notebook.parent.mkdir(exist_ok=True)
         write_notebook(notebook, target.notebook)
         print(f"{time.monotonic() - begun:6.1f} s")
-    print(f"{len(chosen)} notebooks, {time.monotonic() - started:.1f} s" + (f", {failed} FAILED" if failed else ""))
+    failures = f", {failed} FAILED" if failed else ""
+    print(f"{len(chosen)} notebooks, {time.monotonic() - started:.1f} s{failures}")
     return 1 if failed else 0
