@@ -20,7 +20,7 @@ def double(x):
     ### END
 
 
-# %% wrong="q1" at_most=2 why="leaks, across: episodes"
+# %% wrong="q1" at_most=2 why="leaks, across: episodes" hint="end of an episode"
 def double(x):
     return x
 
@@ -61,7 +61,8 @@ def test_what_a_master_holds(tmp_path):
     assert master.name == "99_demo"
     assert [cell.kind for cell in master.cells] == ["markdown", "code", "code", "code", "code"]
     assert list(master.answers) == ["q1", "q2"]
-    assert master.wrong == (Wrong("q1", "def double(x):\n    return x", 2, "leaks, across: episodes"),)
+    assert master.wrong == (Wrong("q1", "def double(x):\n    return x", 2, "leaks, across: episodes",
+                                   "end of an episode"),)
     assert master.right == (Right("q1", "def double(x):\n    return 2 * x"),)
     assert master.cells[3].tags == ("check",)
     assert master.cells[4].tags == ("unstable-picture",)
@@ -97,6 +98,8 @@ def test_another_answer_takes_the_place_of_the_solution(tmp_path):
     ('at_most=2 ', '', "needs at_most=POINTS, at least 0, got None"),
     ('at_most=2 ', 'at_most="2" ', "needs at_most=POINTS, at least 0, got '2'"),
     (' why="leaks, across: episodes"', '', 'needs why="…"'),
+    (' hint="end of an episode"', '', 'needs hint="…"'),
+    ('# %% right="q1"', '# %% right="q1" hint="twice"', "hint= belongs to a wrong answer only"),
     ('# %% right="q1"', '# %% right="q7"', "'q7', which has no answer cell"),
     ('# %% q="q2"', '# %% q="q1"', "question 'q1' has two answer cells"),
     ('# %% right="q1"', '# %% right="q1" q="q1"', "marked both q and right"),

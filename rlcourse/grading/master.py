@@ -8,7 +8,8 @@ A lecture is plain cells. The master of an exercise holds, side by side, everyth
         return reward + discount * next_value
         ### END
 
-    # %% wrong="q1" at_most=2 why="forgets the discount"      a wrong answer that students do give
+    # %% wrong="q1" at_most=2 why="forgets the discount" hint="Multiply by the discount"
+                                          a wrong answer that students do give, and words of the hint that names it
     # %% right="q1" why="another order of the sum"            another right answer
     # %% tags=["check"]                                       the cell with ex.check("q1")
 
@@ -23,7 +24,7 @@ from pathlib import Path
 import jupytext
 
 BEGIN, END = "### SOLUTION", "### END"
-_KNOWN = {"q", "wrong", "right", "at_most", "why", "tags"}
+_KNOWN = {"q", "wrong", "right", "at_most", "why", "hint", "tags"}
 _LAYOUT = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}  # jupytext's notes on blank lines
 
 
@@ -43,12 +44,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wrong:
-    """A plausible wrong answer: it earns at most `at_most` points, `why` names the mistake."""
+    """A plausible wrong answer: it earns at most `at_most` points, `why` names the mistake.
+
+    `hint` stands in the feedback that the student gets for it.
+    """
 
     question: str
     source: str
     at_most: float
     why: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def read_master(path: Path | str) -> Master:
         meta = {key: value for key, value in raw.metadata.items() if key not in _LAYOUT}
         _check_marks(where, meta, raw.cell_type)
         if "wrong" in meta:
-            wrong.append(Wrong(meta["wrong"], raw.source, meta["at_most"], meta["why"]))
+            wrong.append(Wrong(meta["wrong"], raw.source, meta["at_most"], meta["why"], meta["hint"]))
         elif "right" in meta:
             right.append(Right(meta["right"], raw.source, meta.get("why", "")))
         else:
@@ -162,14 +167,16 @@ def _check_marks(where: str, meta: dict, kind: str) -> None:
         raise MasterError(f"{where}: {roles[0]}= marks a {kind} cell; answers are code cells")
     if roles and not (isinstance(meta[roles[0]], str) and meta[roles[0]].isidentifier()):
         raise MasterError(f'{where}: {roles[0]}= expected a name such as "q1", got {meta[roles[0]]!r}')
-    if "at_most" in meta and "wrong" not in meta:
-        raise MasterError(f"{where}: at_most= belongs to a wrong answer only")
+    for mark in ("at_most", "hint"):
+        if mark in meta and "wrong" not in meta:
+            raise MasterError(f"{where}: {mark}= belongs to a wrong answer only")
     if "wrong" in meta:
         points = meta.get("at_most")
         if isinstance(points, bool) or not isinstance(points, (int, float)) or points < 0:
             raise MasterError(f"{where}: a wrong answer needs at_most=POINTS, at least 0, got {points!r}")
-        if not str(meta.get("why", "")).strip():
-            raise MasterError(f'{where}: a wrong answer needs why="…", the mistake in a few words')
+        for mark, what in (("why", "the mistake in a few words"), ("hint", "words of the hint that names it")):
+            if not str(meta.get(mark, "")).strip():
+                raise MasterError(f'{where}: a wrong answer needs {mark}="…", {what}')
 
 
 def _check_blanks(where: str, source: str, question: str | None) -> None:

@@ -1,0 +1,127 @@
+"""Questions and their cases, and `mark`, which puts them to a student's functions.
+
+A case asks for a value and knows what is right. Value cases come first, at least one of them worked
+out by hand; property cases ("rows sum to 1") wait until all value cases pass, because a function
+that does nothing useful often has a nice property. Seeded cases have other numbers for every seed and
+run only when grading: they carry no points of their own but confirm a value or property case,
+whose points are lost if one of them fails.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from . import hints
+from .answers import Failed, Missing, Unanswered, Unusable
+from .compare import Difference, difference
+from .report import Report, Result
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One thing that an answer must get right.
+
+    `call(f)` asks the student's functions and gives plain data; `want` is what must come out.
+    `mistakes` are (value, hint) pairs: what a known slip would give here. Where none of them
+    fits, `hint` says what to look at.
+    """
+
+    title: str
+    call: Callable
+    want: object
+    hint: str
+    points: int = 0
+    mistakes: tuple[tuple[object, str], ...] = ()
+    by_hand: bool = False  # the expected value is a literal, with its arithmetic in a comment
+    confirms: str = ""  # seeded cases: the title of the case whose points depend on this one
+    rtol: float = 1e-5
+    atol: float = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One question of an exercise. Points are the sum over its cases."""
+
+    id: str
+    title: str
+    topic: str  # of the syllabus, such as "I2"
+    functions: dict[str, Callable]  # what the student writes, and the library's own
+    difficulty: int  # 1 (a line) … 5 (an evening)
+    importance: int  # 1 (nice to know) … 5 (everything later leans on it)
+    minutes: int
+    values: tuple[Case, ...]
+    properties: tuple[Case, ...] = ()
+    seeded: Callable[[int], Iterable[Case]] = lambda seed: ()
+
+    @property
+    def points(self) -> int:
+        """What a full answer earns."""
+        return sum(case.points for case in (*self.values, *self.properties))
+
+
+def mark(question: Question, f: object, seed: int | None = None,
+         further: Iterable[Case] = ()) -> Report:
+    """Put the question's cases to the student's functions `f` (an `Answers`, or a proxy like it).
+
+    With a `seed` the seeded cases run as well, and `further` cases, such as an instructor's own.
+    """
+    try:
+        results = {case.title: run_case(case, f) for case in question.values}
+        passed = all(result.passed for result in results.values())
+        for case in question.properties:
+            results[case.title] = run_case(case, f) if passed else Result(case.title, case.points, "waiting")
+        for case in (*(question.seeded(seed) if seed is not None else ()), *further):
+            if results[case.confirms].passed:
+                results[case.confirms] = _confirmed(results[case.confirms], run_case(case, f))
+        if not all(results[case.title].passed for case in question.values):  # a seeded case may have failed
+            for case in question.properties:
+                results[case.title] = Result(case.title, case.points, "waiting")
+    except (Missing, Unanswered) as error:
+        results = {case.title: Result(case.title, case.points, "open")
+                   for case in (*question.values, *question.properties)}
+        message = "not answered yet" if isinstance(error, Unanswered) else (
+            f"there is no function `{error}` yet: run the cell with your answer first")
+        return Report(question.id, question.title, tuple(results.values()), message)
+    return Report(question.id, question.title, tuple(results.values()))
+
+
+def run_case(case: Case, f: object) -> Result:
+    """The result of one case. `Missing` and `Unanswered` are passed on: they concern the whole question."""
+    try:
+        got = case.call(f)
+        found = difference(got, case.want, case.rtol, case.atol)
+    except (Missing, Unanswered):
+        raise
+    except Unusable as error:
+        return _failed(case, f, error.hint, error.shown)
+    except Failed as error:
+        shown = f"{error}" + (f"   in the line   {error.line}" if error.line else "")
+        return _failed(case, f, hints.error_hint(error.error, error.message), shown)
+    except Exception as error:  # an answer of an odd kind may break the case itself: it costs this case only
+        return _failed(case, f, hints.TYPE, f"{type(error).__name__}: {error}")
+    if found is None:
+        return Result(case.title, case.points, "passed")
+    return _failed(case, f, _likely(case, got, found), found.text)
+
+
+def _likely(case: Case, got: object, found: Difference) -> str:
+    """The known mistake that gives exactly this value, or else the hint for this kind of difference."""
+    for value, hint in case.mistakes:
+        if difference(got, value, case.rtol, case.atol) is None:
+            return hint
+    if found.kind == "shape":
+        have, want = tuple(getattr(got, "shape", ())), tuple(getattr(case.want, "shape", ()))
+        if tuple(n for n in have if n != 1) == tuple(n for n in want if n != 1):
+            return hints.EXTRA_AXIS
+        return hints.TURNED if sorted(have) == sorted(want) else hints.SHAPE
+    return {"length": hints.LENGTH, "nan": hints.NAN, "type": hints.TYPE}.get(found.kind, case.hint)
+
+
+def _failed(case: Case, f: object, hint: str, shown: str) -> Result:
+    return Result(case.title, case.points, "failed", hint, getattr(f, "asked", ""), shown)
+
+
+def _confirmed(visible: Result, seeded: Result) -> Result:
+    """A visible result after a seeded case: its hint is told, its numbers are not."""
+    if seeded.passed:
+        return visible
+    return replace(visible, status="failed", hint=f"Right on the numbers shown, wrong on others. {seeded.hint}")
