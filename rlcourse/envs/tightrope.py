@@ -44,3 +44,18 @@ def mistake_cost(recoverable: bool) -> Tensor:
     if not recoverable:
         cost[FALLEN] = 1.0
     return cost
+
+
+def two_ropes() -> TabularMDP:
+    """Two ropes on which a fall is final, side by side; half of all walks begin on each.
+
+    States: left rope, right rope, fallen; actions: forward, fall. The counterexample of section I2
+    to the argument that decomposes p_θ(sₜ) into a mixture.
+    """
+    transition_probs = torch.zeros(3, 2, 3, dtype=torch.float64)
+    for state in range(3):
+        transition_probs[state, 0, state] = 1.0
+        transition_probs[state, 1, 2] = 1.0
+    cost = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
+    return TabularMDP(transition_probs, -cost, torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64),
+                      state_names=("left rope", "right rope", "fallen"), action_names=("forward", "fall"))

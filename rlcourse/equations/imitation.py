@@ -41,7 +41,8 @@ def cloning_loss(policy: Tensor, counts: Tensor) -> Tensor:
     Infinite if the policy calls impossible what the data contain. Shapes [*B, S, A].
     """
     require_shape("counts", counts, tuple(policy.shape))
-    return -torch.xlogy(counts, policy).sum((-2, -1)) / counts.sum((-2, -1))
+    # 0 − x and not −x: a perfect clone has the loss 0, not −0.
+    return 0.0 - torch.xlogy(counts, policy).sum((-2, -1)) / counts.sum((-2, -1))
 
 
 def imperfect(policy: Tensor, covered: Tensor, epsilon: float) -> Tensor:

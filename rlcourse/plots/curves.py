@@ -1,0 +1,51 @@
+"""Figures of curves: one call, named axes, intervals as bands, line styles besides colours."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .figures import new_figure
+from .style import LINE_STYLES, PALETTE, style
+
+_COLOURS = ("blue", "vermilion", "green", "purple", "orange", "sky", "black")
+
+
+def draw_curves(axes, series: Mapping[str, tuple], *, title: str, xlabel: str, ylabel: str,
+                log: str = "", legend: str = "best") -> None:
+    """Draw `series` = {label: (x, y)} or {label: (x, y, low, high)} into `axes`.
+
+    `low` and `high` become a band of the line's colour. `log` names the logarithmic axes: "",
+    "x", "y" or "xy".
+    """
+    for number, (label, (x, y, *band)) in enumerate(series.items()):
+        colour = PALETTE[_COLOURS[number % len(_COLOURS)]]
+        line = list(LINE_STYLES.values())[number % len(LINE_STYLES)]
+        axes.plot(x, y, color=colour, linestyle=line, label=label)
+        if band:
+            axes.fill_between(x, *band, color=colour, alpha=0.2, linewidth=0)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    if legend:
+        axes.legend(loc=legend)
+
+
+def curves(series: Mapping[str, tuple], *, title: str, xlabel: str, ylabel: str, log: str = "",
+           size: tuple[float, float] = (7, 3.4)) -> Figure:
+    """One panel of curves, as a figure."""
+    with style():
+        figure = new_figure(size)
+        draw_curves(figure.subplots(), series, title=title, xlabel=xlabel, ylabel=ylabel, log=log)
+    return figure
+
+
+def panels(plots: Sequence[Mapping], *, size: tuple[float, float] = (10, 3.4)) -> Figure:
+    """Several panels in a row; every element holds the arguments of `draw_curves`."""
+    with style():
+        figure = new_figure(size)
+        for axes, plot in zip(np.atleast_1d(figure.subplots(1, len(plots))), plots):
+            draw_curves(axes, **plot)
+    return figure

@@ -1,0 +1,73 @@
+"""Still pictures of lecture 02: the cambered lane in cross-section, and the two tightropes."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch
+
+from .figures import new_figure
+from .style import PALETTE, style
+
+
+def lane_picture(expert_action: np.ndarray, visits: np.ndarray) -> Figure:
+    """The lane seen from behind the car: camber, ditches, the expert's arrows, the data.
+
+    `expert_action` [2W + 1] holds 0, 1, 2 for left, straight, right; `visits` [2W + 1] how often
+    the demonstrations are in each cell.
+    """
+    half_width = len(visits) // 2
+    offset = np.arange(-half_width, half_width + 1)
+    fine = np.linspace(-half_width - 0.5, half_width + 0.5, 300)
+    crown = 1.0 - 0.95 * (np.abs(fine) / (half_width + 0.5)) ** 2.2
+    with style():
+        figure = new_figure((8, 2.9))
+        axes = figure.subplots()
+        axes.fill_between(fine, -0.35, crown, color=PALETTE["light"])
+        axes.plot(fine, crown, color=PALETTE["black"])
+        for x, action, count in zip(offset, expert_action, visits):
+            height = np.interp(x, fine, crown)
+            arrow = {0: "←", 1: "↑", 2: "→"}[int(action)]
+            seen = count > 0
+            axes.text(x, height + 0.1, arrow, ha="center", fontsize=15,
+                      color=PALETTE["blue"] if seen else PALETTE["grey"])
+            axes.text(x, -0.27, f"{count:.0f}", ha="center", color=PALETTE["blue"] if seen else PALETTE["grey"])
+        axes.set(title="The lane in cross-section: what the expert would do, and how often the data show it",
+                 xlabel="offset from the crown [cells]", ylim=(-0.35, 1.45), xticks=offset)
+        axes.set_yticks([-0.22], ["visits"])
+        axes.grid(False)
+        axes.text(-half_width, 0.55, "ditch", ha="center", color=PALETTE["vermilion"])
+        axes.text(half_width, 0.55, "ditch", ha="center", color=PALETTE["vermilion"])
+    return figure
+
+
+def tightropes_picture() -> Figure:
+    """The two tightropes as graphs: states as circles, actions as arrows."""
+    with style():
+        figure = new_figure((8, 2.5))
+        for axes, recoverable in zip(figure.subplots(1, 2), (False, True)):
+            axes.set_axis_off()
+            axes.set(xlim=(-1, 4), ylim=(-1.1, 1.3), aspect="equal",
+                     title="climbing back is possible" if recoverable else "a fall is final")
+            for x, name in ((0, "rope"), (3, "fallen")):
+                axes.add_patch(Circle((x, 0), 0.5, facecolor="white", edgecolor=PALETTE["black"], linewidth=1.4))
+                axes.text(x, 0, name, ha="center", va="center")
+            _loop(axes, 0, "blue")
+            axes.text(0, 1.12, "forward", ha="center", color=PALETTE["blue"])
+            _arrow(axes, 0.55, 2.45, 0.1, "vermilion", "-0.25")
+            axes.text(1.5, 0.55, "any mistake", ha="center", color=PALETTE["vermilion"])
+            _loop(axes, 3, "vermilion")
+            axes.text(3, 1.12, "forward" if recoverable else "anything", ha="center",
+                      color=PALETTE["vermilion"])
+            if recoverable:
+                _arrow(axes, 2.45, 0.55, -0.1, "blue", "-0.25")
+                axes.text(1.5, -0.75, "climb", ha="center", color=PALETTE["blue"])
+    return figure
+
+
+def _arrow(axes, start, end, height, colour, bend):
+    axes.add_patch(FancyArrowPatch((start, height), (end, height), arrowstyle="-|>", mutation_scale=14,
+                                   connectionstyle=f"arc3,rad={bend}", color=PALETTE[colour]))
+
+
+def _loop(axes, x, colour):
+    axes.add_patch(FancyArrowPatch((x - 0.25, 0.46), (x + 0.25, 0.46), arrowstyle="-|>", mutation_scale=14,
+                                   connectionstyle="arc3,rad=-1.4", color=PALETTE[colour]))
