@@ -51,7 +51,7 @@ class CVAEHead(nn.Module):
         mean = self.decoder(torch.cat((obs, latent), dim=-1))
         return DiagGaussian(mean, torch.full_like(mean, math.log(self.decoder_std)))
 
-    def loss(self, obs: Tensor, action: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, obs: Tensor, action: Tensor, noise: Tensor | None = None) -> Tensor:
         """−ELBO [R, B] with one latent per element; `noise` are uniforms [R, B, L]."""
         require_pairs(obs, action, self.encoder.runs, self.obs_size, self.action_size)
         posterior = self.encode(obs, action)

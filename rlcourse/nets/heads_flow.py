@@ -39,7 +39,7 @@ class FlowHead(nn.Module):
         """v(a_t, t, o) [R, B, D] for `point` [R, B, D] and `time` [R, B]."""
         return self.net(torch.cat((obs, point, time.unsqueeze(-1)), dim=-1))
 
-    def loss(self, obs: Tensor, action: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, obs: Tensor, action: Tensor, noise: Tensor | None = None) -> Tensor:
         """‖v(a_t, t, o) − (a₁ − a₀)‖² [R, B]; `noise` are uniforms [R, B, 1 + D] for t and a₀."""
         require_pairs(obs, action, self.net.runs, self.obs_size, self.action_size)
         noise = require_noise(noise, obs, self.loss_noise_size)
