@@ -97,21 +97,21 @@ def _case(title: str, rounds: int, world: World, want: list[Tensor], **more) -> 
                 mistakes=tuple((policies(slip, rounds, world), hint) for slip, hint in _SLIPS), **more)
 
 
-def _asked(f: object, rounds: int, world: World) -> list[int]:
-    """How many labels the expert gives, call by call."""
-    collect, label, fit = callbacks(world)
+def _labels_asked(f: object, rounds: int, world: World) -> int:
+    """How many labels the expert has to give, all in all."""
+    collect, expert, fit = callbacks(world)
     asked = []
 
-    def counting(states):
+    def label(states):
         asked.append(len(states))
-        return label(states)
+        return expert(states)
 
-    f.dagger(rounds, collect, counting, fit)
-    return asked
+    f.dagger(rounds, collect, label, fit)
+    return sum(asked)
 
 
 def _asked_case(title: str, rounds: int, world: World, **more) -> Case:
-    return Case(title, lambda f: _asked(f, rounds, world), [world.horizon] * (rounds + 1),
+    return Case(title, lambda f: _labels_asked(f, rounds, world), world.horizon * (rounds + 1),
                 "The expert's time is what DAgger costs: ask about the states of the new drive only, and keep "
                 "the old labels.", **more)
 

@@ -12,7 +12,7 @@ from ...exact.propagation import exact_cost, state_marginals
 from ..cases import Case, Question
 
 
-def _table(rows: list) -> Tensor:
+def _table(rows: list | float) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 

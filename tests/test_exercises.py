@@ -1,0 +1,261 @@
+"""The rules that every exercise keeps: solutions earn everything, blanks nothing, wrong answers little.
+
+Every master in solutions/ is run as a student's notebook would be, with its checks kept silent. Then
+the answers of one question at a time are exchanged and marked, with seeded cases and without.
+"""
+
+import ast
+import re
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import rlcourse.grading
+import rlcourse.notebook
+from rlcourse.core.seeding import generator, uniforms
+from rlcourse.grading import silent
+from rlcourse.grading.answers import Answers, Missing, Unanswered
+from rlcourse.grading.cases import mark, run_case
+from rlcourse.grading.compare import difference, plain
+from rlcourse.grading.exercise import exercise_names, questions
+from rlcourse.grading.master import code_sources, read_master, solution_source
+
+ROOT = Path(__file__).resolve().parents[1]
+MASTERS = {path.stem: read_master(path) for path in sorted(ROOT.glob("solutions/*.py"))}
+QUESTIONS = {f"{name}-{question.id}": (name, question) for name in MASTERS for question in questions(name)}
+WRONG = {f"{name}-{wrong.question}-{wrong.why}": (name, wrong) for name in MASTERS for wrong in MASTERS[name].wrong}
+RIGHT = {f"{name}-{right.question}-{right.why}": (name, right) for name in MASTERS for right in MASTERS[name].right}
+SEEDS = range(5)
+
+every_question = pytest.mark.parametrize("name, question", QUESTIONS.values(), ids=QUESTIONS)
+
+
+def namespace_of(cells) -> dict:
+    """What a notebook leaves behind, run with start() and the checks silent."""
+    namespace = {"__name__": "__main__"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rlcourse.grading, "exercise", silent.exercise)
+        patch.setattr(rlcourse.notebook, "start", lambda: None)
+        for source in code_sources(cells):
+            exec(source, namespace)
+    return namespace
+
+
+@cache
+def solved(name: str) -> dict:
+    return namespace_of(MASTERS[name].solution_cells())
+
+
+def with_answer(name: str, source: str) -> dict:
+    """The solution's namespace in which one answer was run again in another form.
+
+    Copied first, so that functions of the solution keep seeing the solution's own helpers.
+    """
+    namespace = dict(solved(name))
+    exec(solution_source(source), namespace)
+    return namespace
+
+
+def cases_of(question, seed=0):
+    return [*question.values, *question.properties, *question.seeded(seed)]
+
+
+def test_every_exercise_has_a_master_and_checks_for_each_of_its_answers():
+    assert sorted(MASTERS) == exercise_names() and MASTERS
+    for name, master in MASTERS.items():
+        assert list(master.answers) == [question.id for question in questions(name)]
+
+
+@pytest.mark.parametrize("name", MASTERS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_solution_earns_full_marks(name, seed):
+    for question in questions(name):
+        assert mark(question, Answers(solved(name)), seed).full, mark(question, Answers(solved(name)), seed)
+
+
+@every_question
+def test_the_library_earns_full_marks_with_its_own_functions(name, question):
+    """`ex.mine` hands them out in place of the student's."""
+    for seed in SEEDS:
+        report = mark(question, Answers(dict(question.functions)), seed)
+        assert report.full, report
+
+
+@pytest.mark.parametrize("name", MASTERS)
+def test_the_blank_earns_nothing_and_says_so(name):
+    blank = namespace_of(MASTERS[name].blank_cells())
+    for question in questions(name):
+        report = mark(question, Answers(blank), seed=0)
+        assert report.earned == 0 and report.message == "not answered yet"
+        nothing = mark(question, Answers({}), seed=0)
+        assert nothing.earned == 0 and "there is no function" in nothing.message
+
+
+@pytest.mark.parametrize("name, wrong", WRONG.values(), ids=WRONG)
+def test_a_wrong_answer_loses_points_and_is_told_why(name, wrong):
+    namespace = with_answer(name, wrong.source)
+    for question in questions(name):
+        visible = mark(question, Answers(namespace))
+        if question.id == wrong.question:
+            assert visible.earned <= wrong.at_most < question.points, visible
+            assert wrong.hint in repr(visible), visible
+            graded = mark(question, Answers(namespace), seed=0)
+            assert graded.earned <= visible.earned
+        else:
+            assert visible.full, visible
+
+
+@pytest.mark.parametrize("name, right", RIGHT.values(), ids=RIGHT)
+def test_another_right_answer_earns_full_marks(name, right):
+    namespace = with_answer(name, right.source)
+    for question in questions(name):
+        for seed in SEEDS:
+            report = mark(question, Answers(namespace), seed)
+            assert report.full, report
+
+
+@every_question
+def test_a_question_has_two_wrong_answers_and_another_right_one(name, question):
+    assert sum(wrong.question == question.id for wrong in MASTERS[name].wrong) >= 2
+    assert any(right.question == question.id for right in MASTERS[name].right)
+
+
+@every_question
+def test_every_case_is_failed_by_a_wrong_answer(name, question):
+    """A case that all wrong answers pass tests nothing. Here property cases do not wait for the others."""
+    answers = [Answers(with_answer(name, wrong.source)) for wrong in MASTERS[name].wrong
+               if wrong.question == question.id]
+    for case in cases_of(question):
+        assert not all(run_case(case, answer).passed for answer in answers), case.title
+
+
+@every_question
+def test_a_question_has_a_value_by_hand_and_its_first_case_too(name, question):
+    assert question.values[0].by_hand
+    titles = [case.title for case in (*question.values, *question.properties)]
+    assert len(set(titles)) == len(titles)
+    assert all(case.points > 0 for case in (*question.values, *question.properties))
+
+
+@every_question
+def test_seeded_cases_confirm_every_value_case_with_other_numbers(name, question):
+    seeded = list(question.seeded(0))
+    assert {case.confirms for case in question.values} == {""}
+    assert {case.title for case in question.values} <= {case.confirms for case in seeded}
+    assert {case.confirms for case in seeded} <= {
+        case.title for case in (*question.values, *question.properties)}
+    assert all(case.points == 0 for case in seeded)
+    again, other = list(question.seeded(0)), list(question.seeded(1))
+    assert all(difference(plain(a.want), plain(b.want)) is None for a, b in zip(seeded, again, strict=True))
+    assert any(difference(plain(a.want), plain(b.want)) is not None for a, b in zip(seeded, other, strict=True))
+
+
+def zeros(value):
+    """The same nesting of lists and shapes, with nothing in it."""
+    return [zeros(entry) for entry in value] if isinstance(value, list) else torch.zeros_like(torch.as_tensor(value))
+
+
+def noise(value, random):
+    if isinstance(value, list):
+        return [noise(entry, random) for entry in value]
+    return uniforms(tuple(torch.as_tensor(value).shape), random)
+
+
+@every_question
+@pytest.mark.parametrize("kind", ["none", "first argument", "zeros", "noise"])
+def test_a_trivial_answer_earns_at_most_a_quarter(name, question, kind):
+    random = generator(0, "noise")
+    makers = {"none": lambda function, *args: None,
+              "first argument": lambda function, *args: args[0],
+              "zeros": lambda function, *args: zeros(plain(function(*args))),
+              "noise": lambda function, *args: noise(plain(function(*args)), random)}
+    trivial = {each: partial(makers[kind], solved(name)[each]) for each in question.functions}
+    report = mark(question, Answers({**solved(name), **trivial}))
+    assert report.earned <= question.points / 4, report
+
+
+@every_question
+def test_answers_learnt_by_heart_earn_nothing_when_graded(name, question):
+    """The values of the visible cases, whatever is asked: right in the notebook, worth nothing with a seed."""
+    class ByHeart:
+        """Gives the visible values in the order of the cases, and one that is off afterwards."""
+
+        def __init__(self):
+            self.right, self.asked, self.calls = Answers(solved(name)), "", 0
+            self.known = len(question.values) + len(question.properties)
+
+        def __getattr__(self, function):
+            def call(*args):
+                self.calls += 1
+                value = getattr(self.right, function)(*args)
+                return value if self.calls <= self.known else noise(value, generator(self.calls, "off"))
+            return call
+
+    assert mark(question, ByHeart()).full
+    assert mark(question, ByHeart(), seed=0).earned == 0
+
+
+@every_question
+def test_the_text_states_what_the_checks_know(name, question):
+    header = next(cell.source for cell in MASTERS[name].cells
+                  if cell.kind == "markdown" and f"## {question.id} · " in cell.source)
+    assert f"## {question.id} · {question.title}\n" in header
+    line = (f"*{question.points} points · difficulty {question.difficulty} of 5 · "
+            f"importance {question.importance} of 5 · about {question.minutes} minutes · topic {question.topic}*")
+    assert line in header
+    cells = MASTERS[name].cells
+    text = "\n".join(cell.source for cell in _section(cells, question.id))
+    assert "<summary>Hint</summary>" in text and "<summary>Help, I get this error</summary>" in text
+    assert f'ex.check("{question.id}")' in text
+
+
+def _section(cells, id):
+    """The cells from a question's heading to the next one."""
+    inside = []
+    for cell in cells:
+        if cell.kind == "markdown" and re.search(r"^## ", cell.source, re.MULTILINE):
+            heading = re.search(r"^## (.*)$", cell.source, re.MULTILINE)[1]
+            if inside and not heading.startswith(f"{id} ·"):
+                return inside
+            inside = [cell] if heading.startswith(f"{id} ·") else []
+        elif inside:
+            inside.append(cell)
+    return inside
+
+
+@every_question
+def test_only_checks_demos_and_definitions_stand_in_an_exercise(name, question):
+    """Training, plots and widgets stand inside ex.demo, so that a blank notebook runs in a moment."""
+    for source in code_sources(MASTERS[name].solution_cells()):
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+                assert ast.unparse(statement.value.func) in ("start", "ex.check", "ex.demo", "ex.score")
+
+
+def test_the_curve_of_the_bug_hunt_is_the_one_that_its_code_gives():
+    """The numbers printed in the text of exercise 02, from the loop that stands below them."""
+    text = next(cell.source for cell in MASTERS["02_imitation"].cells if "round  mistakes" in cell.source)
+    printed = [float(number) for number in re.findall(r"^ +\d+ +(\d+\.\d)  █", text, re.MULTILINE)]
+    space = SimpleNamespace(**solved("02_imitation"))
+    forgetful = space.mistakes_by_round(space.forgetful_dagger).mean(1)
+    assert len(printed) == 11
+    assert torch.allclose(forgetful, torch.tensor(printed, dtype=torch.float64), atol=0.05001)
+    mended = space.mistakes_by_round(space.dagger).mean(1)
+    assert forgetful[-1] > forgetful[0] and mended[-1] < mended[0] / 4
+
+
+def test_the_rules_catch_a_solution_that_breaks_them():
+    """Negative control: a blank and a missing function are told apart from a wrong answer."""
+    _, question = next(iter(QUESTIONS.values()))
+    case = question.values[0]
+    with pytest.raises(Missing):
+        run_case(case, Answers({}))
+
+    def unanswered(*args):
+        raise NotImplementedError
+
+    with pytest.raises(Unanswered):
+        run_case(case, Answers(dict.fromkeys(question.functions, unanswered)))
