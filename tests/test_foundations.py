@@ -99,7 +99,8 @@ def test_pitfall_swapped_indices_lose_mass():
 def test_pitfall_actions_that_ignore_the_state():
     """The negative control: averaging the policy over states first gives other marginals."""
     mdp, policy = two_state_mdp(), torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    operator, marginal = transition_operator(mdp.transition_probs), torch.tensor([0.5, 0.5], dtype=torch.float64)
+    operator = transition_operator(mdp.transition_probs)
+    marginal = torch.tensor([0.5, 0.5], dtype=torch.float64)
     blind = torch.einsum("ijk,j,k->i", operator, marginal, marginal @ policy)
     # right: ½ (0.9, 0.1) + ½ (1, 0); blind: every action half of the time in both rooms
     right = next_marginal(operator, marginal, policy)
@@ -159,7 +160,8 @@ def test_policy_evaluation_three_ways(seed, discount):
     for start in range(3):
         from_here = torch.nn.functional.one_hot(torch.tensor(start), 3).double()
         paths = enumerate_trajectories(TabularMDP(*tables, from_here), policy, 3)
-        returns = sum(discount ** t * paths.reward[:, t] for t in range(3)) + discount ** 3 * solved[paths.state[:, 3]]
+        rewards = sum(discount ** t * paths.reward[:, t] for t in range(3))
+        returns = rewards + discount ** 3 * solved[paths.state[:, 3]]
         assert float(paths.prob @ returns) == pytest.approx(float(solved[start]), abs=1e-10)
 
 
@@ -235,7 +237,8 @@ def test_a_belief_by_hand():
     transition_probs = torch.tensor([[[1.0, 0.0], [0.2, 0.8]], [[0.0, 1.0], [0.8, 0.2]]], dtype=torch.float64)
     observation_probs = torch.tensor([[0.9, 0.1], [0.1, 0.9]], dtype=torch.float64)
     belief = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
-    after = belief_update(belief, torch.tensor([0, 1]), torch.tensor([0, 1]), transition_probs, observation_probs)
+    action = observation = torch.tensor([0, 1])
+    after = belief_update(belief, action, observation, transition_probs, observation_probs)
     # row 0: (0.5 · 0.9, 0.5 · 0.1) → (0.9, 0.1); row 1: (0.2 · 0.1, 0.8 · 0.9) = (0.02, 0.72) → (1, 36)/37
     want = torch.tensor([[0.9, 0.1], [1 / 37, 36 / 37]], dtype=torch.float64)
     torch.testing.assert_close(after, want, **EXACT)
@@ -261,15 +264,18 @@ def test_sequence_posterior_by_hand():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: transition_operator(torch.ones(2, 3)), r"transition_probs: expected shape \[S, A, S\], got \[2, 3\]"),
+    (lambda: transition_operator(torch.ones(2, 3)),
+     r"transition_probs: expected shape \[S, A, S\], got \[2, 3\]"),
     (lambda: next_marginal(torch.ones(2, 2, 1), torch.ones(3), torch.ones(2, 1)), "marginal: expected shape"),
     (lambda: next_marginal(torch.ones(2, 2, 2), torch.ones(2), torch.ones(2, 2)), "sum to 1.*a sum of 2"),
     (lambda: belief_correct(torch.tensor([1.0, 0.0]), torch.tensor(1), torch.eye(2)),
      "observation: expected one that the belief allows, got probability 0"),
     (lambda: enumerate_trajectories(random_mdp(0), random_policy(0), 6, max_trajectories=50),
      "horizon: expected at most 50 trajectories"),
-    (lambda: sequence_posterior(corridor("ab", blur=0.0), [0], [0]), "observation: expected 2 observations, got 1"),
-    (lambda: discounted_objective(torch.ones(3), discount=1.5), r"discount: expected a number in \[0, 1\], got 1.5"),
+    (lambda: sequence_posterior(corridor("ab", blur=0.0), [0], [0]),
+     "observation: expected 2 observations, got 1"),
+    (lambda: discounted_objective(torch.ones(3), discount=1.5),
+     r"discount: expected a number in \[0, 1\], got 1.5"),
 ])
 def test_wrong_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):

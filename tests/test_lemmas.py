@@ -107,16 +107,19 @@ def test_pitfall_advantages_where_the_old_policy_goes():
 @given(SEEDS, st.integers(1, 4))
 def test_finite_horizon_performance_difference(seed, horizon):
     """Against the average over all trajectories of both policies."""
-    mdp, new, old = random_mdp(seed), random_policy(seed, name="new"), random_policy(seed, name="old")
+    mdp = random_mdp(seed)
+    new, old = (random_policy(seed, name=name) for name in ("new", "old"))
     returns = []
     for policy in (new, old):
         paths = enumerate_trajectories(mdp, policy, horizon)
         returns.append(float(paths.prob @ paths.reward.sum(-1)))
-    assert finite_expected_advantage(mdp, new, old, horizon) == pytest.approx(returns[0] - returns[1], abs=1e-10)
+    gap = finite_expected_advantage(mdp, new, old, horizon)
+    assert gap == pytest.approx(returns[0] - returns[1], abs=1e-10)
     by_step = torch.stack([random_policy(seed, name=f"step {t}") for t in range(horizon)])
     difference = mdp.initial @ (finite_horizon_values(mdp, by_step, horizon)[0][0]
                                 - finite_horizon_values(mdp, old, horizon)[0][0])
-    assert finite_expected_advantage(mdp, by_step, old, horizon) == pytest.approx(float(difference), abs=1e-10)
+    gap = finite_expected_advantage(mdp, by_step, old, horizon)
+    assert gap == pytest.approx(float(difference), abs=1e-10)
 
 
 def wrong_model(mdp, seed, share):
@@ -141,13 +144,14 @@ def test_simulation_lemma_on_random_problems(seed):
 def test_simulation_bound_is_nearly_reached():
     """State 1 pays 1 for ever; the model leaks out of it with probability ε. The exact gap by hand.
 
-    True V(1) = 1/(1−γ). In the model state 0 absorbs and pays 0, so V̂(1) = 1/(1 − γ(1−ε)), and the
-    gap is γε / ((1−γ)(1−γ+γε)): the bound γε/(1−γ)² up to the factor 1/(1 + γε/(1−γ)).
+    True V(1) = 1/(1−γ). In the model state 0 absorbs and pays 0, so V̂(1) = 1/(1 − γ(1−ε)), and
+    the gap is γε / ((1−γ)(1−γ+γε)): the bound γε/(1−γ)² up to the factor 1/(1 + γε/(1−γ)).
     """
     truth, discount, leak = chain_of_two(0.0, 0.0), 0.9, 0.001
     model = chain_of_two(0.0, leak)
     gap = float(-simulation_gap(truth, model, ONE_ACTION, discount)[1])
-    assert gap == pytest.approx(discount * leak / ((1 - discount) * (1 - discount + discount * leak)), rel=1e-9)
+    by_hand = discount * leak / ((1 - discount) * (1 - discount + discount * leak))
+    assert gap == pytest.approx(by_hand, rel=1e-9)
     bound = simulation_bound(truth, model, discount)
     assert bound == pytest.approx(discount * leak / (1 - discount) ** 2, rel=1e-9)
     assert gap / bound == pytest.approx(1 / (1 + discount * leak / (1 - discount)), rel=1e-9)

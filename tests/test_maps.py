@@ -66,7 +66,8 @@ def test_wind_lifts_one_cell_at_a_time():
     grid = grid_map((".....", ".#...", "S...G"), wind=(0, 0, 2, 0, 0))
     state = {cell: i for i, cell in enumerate(grid.cells)}
     assert float(grid.mdp.transition_probs[state[2, 2], RIGHTWARDS, state[0, 3]]) == 1.0
-    assert float(grid.mdp.transition_probs[state[2, 2], LEFTWARDS, state[2, 1]]) == 1.0  # the wall stops the lift
+    # The wall above (2, 1) stops the lift.
+    assert float(grid.mdp.transition_probs[state[2, 2], LEFTWARDS, state[2, 1]]) == 1.0
 
 
 def test_a_restart_goes_on_for_ever():

@@ -71,9 +71,9 @@ class GridMap:
         return grid
 
 
-def grid_map(rows: tuple[str, ...], *, slip: float = 0.0, wind: tuple[int, ...] = (), step_reward: float = 0.0,
-             goal_reward: float = 1.0, fall_reward: float = -1.0, restart: bool = False,
-             time_limit: int | None = None) -> GridMap:
+def grid_map(rows: tuple[str, ...], *, slip: float = 0.0, wind: tuple[int, ...] = (),
+             step_reward: float = 0.0, goal_reward: float = 1.0, fall_reward: float = -1.0,
+             restart: bool = False, time_limit: int | None = None) -> GridMap:
     """Build the problem of a map.
 
     With probability `slip` the agent moves to one of the two sides of the chosen direction,
@@ -104,8 +104,9 @@ def grid_map(rows: tuple[str, ...], *, slip: float = 0.0, wind: tuple[int, ...] 
     reward = step_reward + goal_reward * transition_probs[..., goal].sum(-1) + fall_reward * fall
     reward[goal] = 0.0
     transition_probs[goal] = initial if restart else torch.eye(len(cells), dtype=torch.float64)[goal, None]
-    mdp = TabularMDP(transition_probs, reward, initial, terminal=None if restart else goal, time_limit=time_limit,
-                     state_names=tuple(f"{r},{c}" for r, c in cells), action_names=ACTION_NAMES)
+    mdp = TabularMDP(transition_probs, reward, initial, terminal=None if restart else goal,
+                     time_limit=time_limit, state_names=tuple(f"{r},{c}" for r, c in cells),
+                     action_names=ACTION_NAMES)
     return GridMap(mdp, tuple(rows), cells)
 
 
