@@ -104,6 +104,10 @@ def test_the_bounds_are_tight_on_two_ropes_and_the_mixture_is_wrong():
                             state_marginals(tightrope.two_ropes(), teacher, 2))
     assert shift.tolist() == pytest.approx([0.0, epsilon, 2 * epsilon], abs=1e-14)  # equality in proof B
     assert float(shift[2]) > 1 - (1 - epsilon) ** 2 + 0.01  # what the mixture would allow
+    cost = -tightrope.two_ropes().reward_table
+    total = exact_cost(state_marginals(tightrope.two_ropes(), learner, 2), learner, cost).sum()
+    bound = expectation_bound(torch.tensor(epsilon, dtype=double), torch.tensor(2))
+    assert float(total) == pytest.approx(3 * epsilon) == float(bound)  # ε, then ε + ε: equality here too
 
 
 @settings(max_examples=40, deadline=None)

@@ -53,6 +53,9 @@ def test_a_policy_that_changes_with_time():
     after_one = state_marginals(mdp, first, 1)[-1]
     restarted = TabularMDP(mdp.transition_probs, mdp.reward_table, after_one)
     assert torch.allclose(both[2], state_marginals(restarted, second, 1)[-1])
+    forwards = exact_cost(both, torch.stack([first, second]), mdp.reward_table).sum()
+    backwards, _ = finite_horizon_values(mdp, torch.stack([first, second]), 2)
+    assert torch.allclose((mdp.initial * backwards[0]).sum(), forwards, atol=1e-14)
 
 
 @settings(max_examples=20, deadline=None)
