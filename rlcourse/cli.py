@@ -4,24 +4,28 @@ import argparse
 
 
 def lab(options: argparse.Namespace) -> int:
+    """Open the course in JupyterLab."""
     from rlcourse.lab import lab
 
     return lab(port=options.port, browser=options.browser, launch=options.launch)
 
 
 def test(options: argparse.Namespace) -> int:
+    """Run the checks."""
     from rlcourse.selftest import selftest
 
     return selftest(fast=options.fast)
 
 
 def build(options: argparse.Namespace) -> int:
+    """Make the notebooks, or check that they are made."""
     from rlcourse.grading.build import build
 
     return build(only=options.only, check=options.check, student_bundle=options.student_bundle)
 
 
 def doctor(options: argparse.Namespace) -> int:
+    """Say what is installed and what is missing."""
     from rlcourse.doctor import doctor
 
     return doctor()

@@ -47,7 +47,7 @@ def double(x):
     return 2 * x
     ### END
 
-# %% wrong="q1" at_most=1 why="forgets to double"
+# %% wrong="q1" at_most=1 why="forgets to double" hint="twice"
 def double(x):
     return x
 
@@ -294,4 +294,4 @@ def nbval(notebook, folder: Path) -> list[str]:
                "--nbval", "--nbval-current-env", f"--nbval-sanitize-with={rules}", "99_demo.ipynb"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False,
                           env=os.environ | {"RLCOURSE_DEVICE": "cpu", "RLCOURSE_CHECKING": "1"})
-    return re.findall(r"^99_demo.ipynb::Cell \d+ (PASSED|FAILED)", done.stdout, re.MULTILINE)
+    return re.findall(r"^99_demo::ipynb::Cell \d+ (PASSED|FAILED)", done.stdout, re.MULTILINE)

@@ -1,0 +1,1 @@
+"""Where experience comes from: sources, rollouts, episodes, replay, evaluation."""

@@ -1,0 +1,1 @@
+"""The problems: one dynamics per environment as pure functions, and scripted experts."""

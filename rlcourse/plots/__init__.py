@@ -1,0 +1,1 @@
+"""Figures and pictures: functions that take arrays and draw them."""

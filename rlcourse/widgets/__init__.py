@@ -1,0 +1,1 @@
+"""Interactive figures: pure models, and the shell that shows them."""

@@ -1,0 +1,1 @@
+"""The shell: ipywidgets controls bound to one picture."""

@@ -1,7 +1,6 @@
 """Figures made without pyplot, shown in notebooks."""
 
 from IPython import get_ipython
-from matplotlib.figure import Figure
 
 from rlcourse.plots.figures import figure_png, page_size
 
@@ -13,7 +12,7 @@ def show_figures_as_png() -> None:
     """
     shell = get_ipython()
     if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type(Figure, _bundle)
+        shell.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _bundle)
 
 
 def round_shown_floats() -> None:
@@ -23,7 +22,7 @@ def round_shown_floats() -> None:
         shell.display_formatter.formatters["text/plain"].float_precision = "%.6g"
 
 
-def _bundle(figure: Figure) -> tuple[bytes, dict]:
+def _bundle(figure) -> tuple[bytes, dict]:
     width, height = page_size(figure)
     label = {"alt": figure.get_label()} if figure.get_label() else {}
     return figure_png(figure), {"width": width, "height": height, **label}

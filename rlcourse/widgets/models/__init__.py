@@ -1,0 +1,1 @@
+"""What the widgets compute: pure functions of the controls' values, no drawing."""

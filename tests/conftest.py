@@ -1,0 +1,41 @@
+"""Set-up of the tests: shapes checked, one thread, the CPU, nothing remembered."""
+
+import inspect
+import os
+
+# Before torch is imported, and inherited by the kernels and processes that tests start.
+os.environ["RLCOURSE_DEVICE"] = "cpu"
+os.environ["RLCOURSE_CHECKING"] = "1"  # nobody sits here: no progress, no predictions, nobody's own functions
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import hypothesis
+import jaxtyping
+import pytest
+import torch
+
+torch.set_num_threads(1)  # two threads are slower for networks of this size, and round differently
+torch.set_printoptions(precision=8, sci_mode=False, linewidth=110)  # failures show what differs
+
+# The same examples on every run and every machine; a slow machine is no failure.
+hypothesis.settings.register_profile("course", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("course")
+
+# Every annotation of the rooms that compute is checked at each call, shapes included (free for users,
+# who do not install this). It has to stand before the first import of rlcourse.
+ROOMS = ("core", "envs", "exact", "equations", "nets", "data", "planning", "algorithms", "results")
+jaxtyping.install_import_hook([f"rlcourse.{room}" for room in ROOMS], "typechecker.check")
+
+
+@pytest.fixture(autouse=True)
+def refusals_are_the_librarys_own(request):
+    """Switch the annotations off in tests that expect an error (pytest.raises).
+
+    There the annotation would refuse the wrong argument first, and the test could not see whether
+    the library itself says in one clear line what is wrong.
+    """
+    source = inspect.getsource(request.function) if request.function else ""
+    expects_an_error = "pytest.raises" in source and "TypeCheckError" not in source
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", expects_an_error)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
