@@ -257,7 +257,7 @@ def expected_mistakes(transition_probs, initial, policy, cost, horizon):
     return torch.stack(costs).cumsum(0)
 
 
-# %% wrong="q2" at_most=0 why="the distribution after the last step is paid as well" hint="the shape is not"
+# %% wrong="q2" at_most=0 why="the distribution after the last step is paid as well" hint="One step too many"
 def expected_mistakes(transition_probs, initial, policy, cost, horizon):
     marginal = initial
     costs = []
@@ -579,7 +579,7 @@ def dagger(rounds, collect, label, fit):
     return policies
 
 
-# %% wrong="q4" at_most=0 why="gives fit the states alone" hint="stopped with an error"
+# %% wrong="q4" at_most=0 why="gives fit the states alone" hint="expected a list of (states, labels) pairs"
 def dagger(rounds, collect, label, fit):
     policies, policy, states = [], None, torch.zeros(0, dtype=torch.int64)
     for _ in range(rounds + 1):

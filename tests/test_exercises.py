@@ -26,8 +26,10 @@ from rlcourse.grading.master import code_sources, read_master, solution_source
 ROOT = Path(__file__).resolve().parents[1]
 MASTERS = {path.stem: read_master(path) for path in sorted(ROOT.glob("solutions/*.py"))}
 QUESTIONS = {f"{name}-{question.id}": (name, question) for name in MASTERS for question in questions(name)}
-WRONG = {f"{name}-{wrong.question}-{wrong.why}": (name, wrong) for name in MASTERS for wrong in MASTERS[name].wrong}
-RIGHT = {f"{name}-{right.question}-{right.why}": (name, right) for name in MASTERS for right in MASTERS[name].right}
+WRONG = {f"{name}-{wrong.question}-{wrong.why}": (name, wrong)
+         for name, master in MASTERS.items() for wrong in master.wrong}
+RIGHT = {f"{name}-{right.question}-{right.why}": (name, right)
+         for name, master in MASTERS.items() for right in master.right}
 SEEDS = range(5)
 
 every_question = pytest.mark.parametrize("name, question", QUESTIONS.values(), ids=QUESTIONS)
@@ -149,13 +151,15 @@ def test_seeded_cases_confirm_every_value_case_with_other_numbers(name, question
         case.title for case in (*question.values, *question.properties)}
     assert all(case.points == 0 for case in seeded)
     again, other = list(question.seeded(0)), list(question.seeded(1))
-    assert all(difference(plain(a.want), plain(b.want)) is None for a, b in zip(seeded, again, strict=True))
-    assert any(difference(plain(a.want), plain(b.want)) is not None for a, b in zip(seeded, other, strict=True))
+    wants, again, other = ([plain(case.want) for case in cases] for cases in (seeded, again, other))
+    assert difference(again, wants) is None and difference(other, wants) is not None
 
 
 def zeros(value):
     """The same nesting of lists and shapes, with nothing in it."""
-    return [zeros(entry) for entry in value] if isinstance(value, list) else torch.zeros_like(torch.as_tensor(value))
+    if isinstance(value, list):
+        return [zeros(entry) for entry in value]
+    return torch.zeros_like(torch.as_tensor(value))
 
 
 def noise(value, random):
@@ -179,7 +183,7 @@ def test_a_trivial_answer_earns_at_most_a_quarter(name, question, kind):
 
 @every_question
 def test_answers_learnt_by_heart_earn_nothing_when_graded(name, question):
-    """The values of the visible cases, whatever is asked: right in the notebook, worth nothing with a seed."""
+    """The visible values, whatever is asked: right in the notebook, worth nothing with a seed."""
     class ByHeart:
         """Gives the visible values in the order of the cases, and one that is off afterwards."""
 
@@ -204,7 +208,8 @@ def test_the_text_states_what_the_checks_know(name, question):
                   if cell.kind == "markdown" and f"## {question.id} · " in cell.source)
     assert f"## {question.id} · {question.title}\n" in header
     line = (f"*{question.points} points · difficulty {question.difficulty} of 5 · "
-            f"importance {question.importance} of 5 · about {question.minutes} minutes · topic {question.topic}*")
+            f"importance {question.importance} of 5 · about {question.minutes} minutes · "
+            f"topic {question.topic}*")
     assert line in header
     cells = MASTERS[name].cells
     text = "\n".join(cell.source for cell in _section(cells, question.id))

@@ -124,4 +124,5 @@ def _confirmed(visible: Result, seeded: Result) -> Result:
     """A visible result after a seeded case: its hint is told, its numbers are not."""
     if seeded.passed:
         return visible
-    return replace(visible, status="failed", hint=f"Right on the numbers shown, wrong on others. {seeded.hint}")
+    hint = f"Right on the numbers shown, wrong on others. {seeded.hint}"
+    return replace(visible, status="failed", hint=hint)

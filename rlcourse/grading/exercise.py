@@ -46,7 +46,8 @@ class Exercise:
     namespace: MutableMapping[str, object]
 
     def __repr__(self) -> str:
-        return f"exercise {self.name}: {len(self.questions)} questions, {sum(q.points for q in self.questions)} points"
+        points = sum(question.points for question in self.questions)
+        return f"exercise {self.name}: {len(self.questions)} questions, {points} points"
 
     def check(self, id: str) -> Report:
         """Check one question at once: which cases pass, and the likely mistake where one does not."""
@@ -61,7 +62,8 @@ class Exercise:
         """All questions with the points that they earn now."""
         reports = {question.id: mark(question, Answers(self.namespace)) for question in self.questions}
         self._remember(reports)
-        return Score(self.name, tuple((q.id, q.title, q.topic, q.minutes, reports[q.id]) for q in self.questions))
+        return Score(self.name, tuple((question.id, question.title, question.topic, question.minutes,
+                                       reports[question.id]) for question in self.questions))
 
     def demo(self, id: str, function: Callable[[], object]) -> object:
         """Run `function` and return what it returns, once question `id` is answered in full."""
@@ -91,6 +93,6 @@ class Exercise:
             return
         kept = recall(PROGRESS).get("exercises", {})
         before = kept.get(self.name, {})
-        now = {id: {"earned": max(report.earned, before.get(id, {}).get("earned", 0)), "points": report.points}
-               for id, report in reports.items()}
+        best = {id: max(report.earned, before.get(id, {}).get("earned", 0)) for id, report in reports.items()}
+        now = {id: {"earned": best[id], "points": report.points} for id, report in reports.items()}
         keep(PROGRESS, exercises={**kept, self.name: {**before, **now}})

@@ -4,10 +4,10 @@ import re
 
 NONE = "Your function gave back None: does every way through it end with `return`?"
 NOT_A_FUNCTION = "is not a function here: has another cell used its name for something else?"
-SHAPE = "The numbers may be right, the shape is not: print `.shape` after each line and find the first surprise."
+SHAPE = "The shape is not right: print `.shape` after each line and find the first surprise."
 EXTRA_AXIS = "An axis of length 1 is left over: `squeeze(-1)` it away, or sum without `keepdim=True`."
 TURNED = "The axes are exchanged: the docstring says which one comes first."
-LENGTH = "A list of another length: count the entries that the docstring asks for, the first and the last too."
+LENGTH = "A list of another length: which entries does the docstring ask for, the first and last too?"
 NAN = "NaN or infinity came out: look for a division by zero, 0/0 or log(0), on the way."
 TYPE = "Another kind of value came back than the docstring asks for."
 
@@ -20,7 +20,7 @@ _ERRORS = (
                      r"not broadcastable|output with shape",
      "Two shapes do not line up. Print `.shape` of both; `sum(-1, keepdim=True)` keeps an axis that a later "
      "division needs, `unsqueeze(-1)` adds one."),
-    ("RuntimeError", r"cannot be multiplied|size mismatch|einsum\(\)|mat1|batch1|inconsistent tensor size|vector",
+    ("RuntimeError", r"cannot be multiplied|size mismatch|einsum\(\)|mat1|batch1|inconsistent tensor size",
      "A product of shapes that do not fit. Write the letters of each axis above the line "
      "(s for the state, a for the action) and sum over the ones that both have."),
     ("RuntimeError", r"same dtype|expected scalar type|Double but found Float|Float but found Double",
@@ -31,19 +31,21 @@ _ERRORS = (
     ("IndexError", r"out of (bounds|range)|too many indices|invalid index",
      "An index lies outside its axis. Print the `.shape` of what you index, and the index."),
     ("TypeError", r"positional argument|unexpected keyword|required keyword|multiple values for argument",
-     "The function does not take the arguments in the way the exercise calls it: keep the `def` line as printed."),
+     "The function does not take its arguments in the way the exercise calls it: keep the `def` line as "
+     "printed."),
     ("TypeError", r"must be Tensor, not|must be a Tensor|expected Tensor|Unexpected type|received an invalid",
      "That torch function wants a tensor and got something else (a plain number, say). "
      "For plain numbers use Python's own `**`, `min`, `max`, or `math`."),
-    ("TypeError", r"'?NoneType'?", "Something is None that should hold a value: print what goes into that line."),
-    ("AttributeError", r"'NoneType'", "Something is None that should hold a value: print what goes into that line."),
+    ("", r"'?NoneType'?", "Something is None that should hold a value: print what goes into that line."),
     ("AttributeError", r"'(int|float|list|tuple)' object",
-     "A plain number or list is treated like a tensor there: print its type, and use Python's own functions for it."),
-    ("ZeroDivisionError", r"", "A division by zero: for which argument is the denominator 0, and what should come "
-                               "out there?"),
+     "A plain number or list is treated like a tensor there: print its type, and use Python's own "
+     "functions for it."),
+    ("ZeroDivisionError", r"",
+     "A division by zero: for which argument is the denominator 0, and what should come out there?"),
     ("NameError", r"name '(\w+)' is not defined",
      "That name is unknown: is it spelt as above, and have you run the cell that defines it?"),
-    ("UnboundLocalError", r"", "A variable is used before it has a value: give it one before the loop or the `if`."),
+    ("UnboundLocalError", r"",
+     "A variable is used before it has a value: give it one before the loop or the `if`."),
     ("RecursionError", r"", "The function calls itself without end: which call should stop?"),
 )
 

@@ -9,7 +9,7 @@ A lecture is plain cells. The master of an exercise holds, side by side, everyth
         ### END
 
     # %% wrong="q1" at_most=2 why="forgets the discount" hint="Multiply by the discount"
-                                          a wrong answer that students do give, and words of the hint that names it
+                                          a wrong answer that students do give; words of its hint
     # %% right="q1" why="another order of the sum"            another right answer
     # %% tags=["check"]                                       the cell with ex.check("q1")
 
@@ -174,7 +174,8 @@ def _check_marks(where: str, meta: dict, kind: str) -> None:
         points = meta.get("at_most")
         if isinstance(points, bool) or not isinstance(points, (int, float)) or points < 0:
             raise MasterError(f"{where}: a wrong answer needs at_most=POINTS, at least 0, got {points!r}")
-        for mark, what in (("why", "the mistake in a few words"), ("hint", "words of the hint that names it")):
+        for mark, what in (("why", "the mistake in a few words"),
+                           ("hint", "words of the hint that names it")):
             if not str(meta.get(mark, "")).strip():
                 raise MasterError(f'{where}: a wrong answer needs {mark}="…", {what}')
 

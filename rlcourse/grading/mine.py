@@ -14,7 +14,7 @@ from ..core.workfolder import work_folder
 from .answers import Answers
 from .cases import Question, mark
 
-_HEADER = "# A copy of your answer, made each time that ex.check({id!r}) passes. Edit the notebook, not this file.\n"
+_HEADER = "# A copy of your answer, made when ex.check({id!r}) passes. Edit the notebook, not this file.\n"
 
 
 def remembers() -> bool:
@@ -49,7 +49,7 @@ def load(exercise: str, question: Question, function: str) -> Callable:
         return question.functions[function]
     namespace = _passing(path.read_text(encoding="utf-8"), question)
     if not namespace:
-        print(f"{function}: the library's (your saved answer to {question.id} of {exercise} does not pass any more)")
+        print(f"{function}: the library's (your saved answer to {question.id} of {exercise} passes no more)")
         return question.functions[function]
     print(f"{function}: yours")
     return namespace[function]
@@ -97,17 +97,21 @@ def _segment(cell: str, statement: ast.stmt) -> str:
 def _bound(statement: ast.stmt) -> list[str]:
     """The names that an import, a definition or a constant gives to a notebook."""
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return [alias.asname or (alias.name if isinstance(statement, ast.ImportFrom) else alias.name.split(".")[0])
-                for alias in statement.names]
+        # `import a.b` binds a; `from a import b` binds b, and possibly *.
+        return [alias.asname or alias.name.split(".")[0] for alias in statement.names]
     if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
         return [statement.name]
-    if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
-        try:
-            ast.literal_eval(statement.value)
-        except ValueError:
-            return []
-        return [target.id for target in statement.targets]
+    if isinstance(statement, ast.Assign) and _is_constant(statement.value):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
     return []
+
+
+def _is_constant(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _passing(source: str, question: Question) -> dict[str, object]:

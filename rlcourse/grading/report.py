@@ -56,8 +56,8 @@ class Report:
     @property
     def heading(self) -> str:
         """One line: the question and its points, or what is missing."""
-        outcome = self.message or f"{self.earned} of {count(self.points)}" + (", all right" if self.full else "")
-        return f"{self.id} {self.title}: {outcome}"
+        earned = f"{self.earned} of {count(self.points)}" + (", all right" if self.full else "")
+        return f"{self.id} {self.title}: {self.message or earned}"
 
     def __repr__(self) -> str:
         if self.message:
@@ -90,7 +90,10 @@ class Report:
 
 @dataclass(frozen=True, repr=False)
 class Score:
-    """The questions of an exercise with what they earn so far: rows of (id, title, topic, minutes, report)."""
+    """The questions of an exercise with what they earn so far.
+
+    Rows of (id, title, topic, minutes, report).
+    """
 
     name: str
     rows: tuple[tuple[str, str, str, int, Report], ...]
@@ -111,14 +114,14 @@ class Score:
         return f"{self.name}: {self.earned} of {count(self.points)}"
 
     def __repr__(self) -> str:
-        lines = [f"  {_sign(report)} {id} {title} ({topic}, {minutes} min): {report.earned} of {report.points}"
-                 for id, title, topic, minutes, report in self.rows]
+        lines = [f"  {_sign(report)} {id} {title} ({topic}, {minutes} min): "
+                 f"{report.earned} of {report.points}" for id, title, topic, minutes, report in self.rows]
         return "\n".join([self.total, *lines])
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{text}</th>" for text in ("", "question", "topic", "minutes", "points"))
-        rows = "".join(_row(f"<strong>{_sign(report)}</strong>", f"{escape(id)} {escape(title)}", escape(topic),
-                            str(minutes), f"{report.earned} of {report.points}")
+        rows = "".join(_row(f"<strong>{_sign(report)}</strong>", f"{escape(id)} {escape(title)}",
+                            escape(topic), str(minutes), f"{report.earned} of {report.points}")
                        for id, title, topic, minutes, report in self.rows)
         return f"<p><strong>{escape(self.total)}</strong></p><table><tr>{head}</tr>{rows}</table>"
 

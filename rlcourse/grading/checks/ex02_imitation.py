@@ -1,5 +1,6 @@
 """The questions of exercise 02, imitation learning."""
 
-from . import imitation_dagger, imitation_tables
+from . import imitation_cloning, imitation_dagger, imitation_mistakes, imitation_tightrope
 
-QUESTIONS = (*imitation_tables.QUESTIONS, *imitation_dagger.QUESTIONS)
+QUESTIONS = (imitation_cloning.QUESTION, imitation_mistakes.QUESTION, imitation_tightrope.QUESTION,
+             imitation_dagger.QUESTION)

@@ -1,4 +1,4 @@
-"""Exercise 02: the bug hunt in DAgger's loop, on drives that can be followed by hand.
+"""Exercise 02, q4: the bug hunt in DAgger's loop, on drives that can be followed by hand.
 
 The worlds are deterministic: a table says where each action leads, each drive has its own start. A
 policy is the table of label counts [S, A] and drives by the most frequent label (action 0 where there is
@@ -62,7 +62,8 @@ def policies(loop: Callable, rounds: int, world: World) -> list[Tensor]:
     return list(loop(rounds, *callbacks(world)))
 
 
-def _slip(replace: bool = False, own_labels: bool = False, driver: str = "learner", fits: int = 1) -> Callable:
+def _slip(replace: bool = False, own_labels: bool = False, driver: str = "learner",
+          fits: int = 1) -> Callable:
     """DAgger's loop with one slip."""
     def loop(rounds, collect, label, fit):
         policy, dataset, made = None, [], []
@@ -78,16 +79,20 @@ def _slip(replace: bool = False, own_labels: bool = False, driver: str = "learne
 
 
 _SLIPS = (
-    (_slip(replace=True), "Each fit sees the labels of its own round only and forgets the earlier ones. "
-                          "The A in DAgger is for aggregation."),
-    (_slip(own_labels=True), "The labels are what the learner did, so it learns to go on as it is. "
-                             "Ask the expert: `label(states)`."),
-    (_slip(driver="expert"), "The expert drives in every round, so the learner's own states never get a label. "
-                             "After the first round the learner drives."),
-    (_slip(driver="first"), "The same first policy drives in every round. Let the newest one drive: it makes the "
-                            "mistakes that are left."),
-    (_slip(fits=0), "One policy is missing: the first fit is plain cloning, and each round after it adds one, "
-                    "rounds + 1 in all."),
+    (_slip(replace=True),
+     "Each fit sees the labels of its own round only and forgets the earlier ones. "
+     "The A in DAgger is for aggregation."),
+    (_slip(own_labels=True),
+     "The labels are what the learner did, so it learns to go on as it is. Ask the expert: `label(states)`."),
+    (_slip(driver="expert"),
+     "The expert drives in every round, so the learner's own states never get a label. "
+     "After the first round the learner drives."),
+    (_slip(driver="first"),
+     "The same first policy drives in every round. Let the newest one drive: it makes the mistakes "
+     "that are left."),
+    (_slip(fits=0),
+     "One policy is missing: the first fit is plain cloning, and each round after it adds one, "
+     "rounds + 1 in all."),
 )
 
 
@@ -112,8 +117,8 @@ def _labels_asked(f: object, rounds: int, world: World) -> int:
 
 def _asked_case(title: str, rounds: int, world: World, **more) -> Case:
     return Case(title, lambda f: _labels_asked(f, rounds, world), world.horizon * (rounds + 1),
-                "The expert's time is what DAgger costs: ask about the states of the new drive only, and keep "
-                "the old labels.", **more)
+                "The expert's time is what DAgger costs: ask about the states of the new drive only, and "
+                "keep the old labels.", **more)
 
 
 def _random_cases(seed: int) -> Iterator[Case]:
@@ -136,7 +141,7 @@ _SHORT = World(_ROAD, _EXPERT, starts=(0, 1), horizon=3)
 _STREET = World(torch.tensor([[0, 1, 3], [2, 2, 0], [2, 2, 1], [4, 0, 4], [4, 3, 4]]),
                 torch.tensor([0, 2, 2, 1, 1]), starts=(0, 1, 4, 2), horizon=4)
 
-_DAGGER = Question(
+QUESTION = Question(
     "q4", "Bug hunt: a DAgger that forgets", "I7", {"dagger": dagger}, difficulty=2, importance=5, minutes=15,
     values=(
         # The expert drives 0 0 0 and says "straight" three times: n(road, straight) = 3.
@@ -151,5 +156,3 @@ _DAGGER = Question(
     properties=(_asked_case("the expert is asked once for each state", 3, _STREET, points=1),),
     seeded=_random_cases,
 )
-
-QUESTIONS = (_DAGGER,)
