@@ -1,12 +1,9 @@
-"""Set-up of the tests: shapes checked, one thread, the CPU, nothing remembered."""
+"""Set-up of the tests: annotations checked, one thread, the CPU, the same random examples every time."""
 
 import inspect
 import os
 
-# Before torch is imported, and inherited by the kernels and processes that tests start.
-os.environ["RLCOURSE_DEVICE"] = "cpu"
-os.environ["RLCOURSE_CHECKING"] = "1"  # nobody sits here: no progress, no predictions, nobody's own functions
-os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["RLCOURSE_DEVICE"] = "cpu"  # inherited by the kernels and processes that tests start
 
 import hypothesis
 import jaxtyping
