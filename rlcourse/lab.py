@@ -51,8 +51,12 @@ def free_port(first: int, tries: int = 50) -> int:
 def lab_command(port: int, browser: bool, root: Path = ROOT) -> list[str]:
     """The command line of JupyterLab; a start page can only be named through its address."""
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", f"--port={port}",
-               f"--LabApp.default_url=/lab/tree/work/{START}"]
-    return command if browser else [*command, "--no-browser"]
+               f"--LabApp.default_url=/lab/tree/work/{START}", "--log-level=WARN"]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container there is often nobody else
+        command.append("--allow-root")
+    return command
 
 
 def lab(port: int = 8888, browser: bool = True, launch: bool = True, root: Path = ROOT) -> int:
@@ -67,6 +71,7 @@ def lab(port: int = 8888, browser: bool = True, launch: bool = True, root: Path 
     free = free_port(port)
     if free != port:
         print(f"Port {port} is taken (another JupyterLab?); taking {free}.", flush=True)
+    print("JupyterLab starts; Ctrl-C here, twice, stops it.", flush=True)
     command = lab_command(free, browser, root)
     folders = [str(root / "work" / ".jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     environment = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, folders))}

@@ -1,6 +1,7 @@
 """`rlcourse lab` up to the launch: copies that nothing overwrites, the start page, the port."""
 
 import json
+import os
 import re
 import socket
 
@@ -223,5 +224,12 @@ def test_the_command_opens_the_start_page(root):
     command = lab_command(8890, browser=False, root=root)
     assert "--LabApp.default_url=/lab/tree/work/START.ipynb" in command
     assert f"--ServerApp.root_dir={root}" in command
-    assert "--port=8890" in command and command[-1] == "--no-browser"
+    assert "--port=8890" in command and "--no-browser" in command
     assert "--no-browser" not in lab_command(8890, browser=True, root=root)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there is no root on Windows")
+def test_root_is_allowed_in_as_in_a_container(monkeypatch):
+    for user, allowed in ((0, True), (1000, False)):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        assert ("--allow-root" in lab_command(8890, browser=True)) is allowed
