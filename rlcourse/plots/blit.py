@@ -6,6 +6,7 @@ not change: fix them for the whole range of the controls (a still axis also teac
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,9 +23,9 @@ class Picture:
     """A figure whose moving artists are redrawn over a kept background.
 
     `setup(figure, frame)` builds axes and artists and returns the artists (a dict or dataclass);
-    `update(artists, frame)` sets their data and returns the list of those that moved. Everything
-    drawn above the lowest moving artist of its axes is redrawn with it, so that the picture is the
-    same as one drawn from nothing. The grid and the ticks always stay in the background.
+    `update(artists, frame)` sets their data and returns the list of those that moved. What stands
+    still above the moving artists of its axes (a legend) is kept as a finished stamp, so that the
+    picture is the same as one drawn from nothing. The grid and the ticks stay in the background.
     """
 
     def __init__(self, size: tuple[float, float], setup: Callable, update: Callable, frame):
@@ -51,8 +52,9 @@ class Picture:
                 self._keep_background()
         canvas = self.figure.canvas
         canvas.restore_region(self._background)
-        for artist in self._foreground:
-            self.figure.draw_artist(artist)
+        renderer = canvas.get_renderer()
+        for part in self._foreground:
+            part.draw(renderer)
         return np.asarray(canvas.buffer_rgba())[..., :3]
 
     def png_bytes(self, frame) -> bytes:
@@ -60,11 +62,41 @@ class Picture:
         return encode_png(self.draw(frame))
 
     def _keep_background(self) -> None:
-        self._foreground = _foreground(self.figure, self._moving)
-        for artist in self._foreground:
+        layers, canvas = _layers(self.figure, self._moving), self.figure.canvas
+        for artist in sum(layers, []):
             artist.set_animated(True)                # leave it out of the canvas's own drawing
-        self.figure.canvas.draw()
-        self._background = self.figure.canvas.copy_from_bbox(self.figure.bbox)
+        canvas.draw()
+        self._background = canvas.copy_from_bbox(self.figure.bbox)
+        self._foreground = []
+        for layer in layers:
+            last = max(k for k, artist in enumerate(layer) if artist in self._moving)
+            stamps = [_Stamp.of(artist, canvas) for artist in layer[last + 1:]]
+            self._foreground += layer[:last + 1] + stamps
+
+
+@dataclass(frozen=True, eq=False)
+class _Stamp:
+    """A finished artist: its pixels and where they belong."""
+
+    rgba: np.ndarray      # uint8 [height, width, 4], lowest row first
+    left: int
+    bottom: int
+
+    @classmethod
+    def of(cls, artist: Artist, canvas) -> "_Stamp":
+        renderer = canvas.get_renderer()
+        renderer.clear()
+        artist.draw(renderer)
+        picture = np.asarray(renderer.buffer_rgba())
+        rows, columns = np.nonzero(picture[..., 3])
+        if len(rows) == 0:                           # nothing to see, for example an empty title
+            return cls(np.zeros((0, 0, 4), np.uint8), 0, 0)
+        top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+        return cls(picture[top:bottom, left:right][::-1].copy(), int(left), len(picture) - int(bottom))
+
+    def draw(self, renderer) -> None:
+        if self.rgba.size:
+            renderer.draw_image(renderer.new_gc(), self.left, self.bottom, self.rgba)
 
 
 def fresh_pixels(size: tuple[float, float], setup: Callable, update: Callable, frame) -> np.ndarray:
@@ -76,16 +108,16 @@ def fresh_pixels(size: tuple[float, float], setup: Callable, update: Callable, f
         return pixels(figure)
 
 
-def _foreground(figure, moving: list[Artist]) -> list[Artist]:
-    """The moving artists and everything drawn above them, in drawing order."""
+def _layers(figure, moving: list[Artist]) -> list[list[Artist]]:
+    """For each axes with moving artists, and the figure: the lowest of them and all above, in order."""
     layers = []
     for owner in sorted(figure.axes, key=lambda axes: axes.zorder) + [figure]:
         hidden = _never_drawn(owner)
         own = [child for child in owner.get_children() if child not in hidden]
         lowest = min((child.zorder for child in own if child in moving), default=None)
         if lowest is not None:
-            own = [child for child in own if child.zorder >= lowest]
-            layers += sorted(own, key=lambda child: child.zorder)
+            layers.append(sorted((child for child in own if child.zorder >= lowest),
+                                 key=lambda child: child.zorder))
     return layers
 
 

@@ -1,11 +1,11 @@
 """Figures without pyplot: made, and turned into PNG bytes."""
 
-from io import BytesIO
+import struct
+import zlib
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from .style import style
 
@@ -42,10 +42,21 @@ def pixels(figure: Figure) -> np.ndarray:
 
 
 def encode_png(picture: np.ndarray) -> bytes:
-    """PNG bytes of uint8 [height, width, 3]; lightly compressed, which is four times faster."""
-    stream = BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="png", compress_level=1)
-    return stream.getvalue()
+    """PNG bytes of uint8 [height, width, 3].
+
+    Written out because speed matters here: trying a filter for every row, as image libraries do,
+    takes three times as long and makes these flat pictures hardly smaller.
+    """
+    height, width, _ = picture.shape
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)         # each row begins with 0: no filter
+    rows[:, 1:] = picture.reshape(height, 3 * width)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)      # 8 bits a channel, RGB
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
 
 
 def page_size(figure: Figure) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from IPython.display import display
 
 from rlcourse.core.device import CHOICES, choose, chosen, remember
 
+from . import look
+
 
 class DeviceToggle(W.VBox):
     """Buttons `auto / cpu / cuda / mps` and one line saying what training will use.
@@ -18,11 +20,12 @@ class DeviceToggle(W.VBox):
 
     def __init__(self):
         self.buttons = W.ToggleButtons(options=CHOICES, value=chosen(), description="Train on",
-                                       style={"description_width": "64px", "button_width": "64px"})
+                                       style={"description_width": "64px"})
         self.buttons.disabled = bool(os.environ.get("RLCOURSE_DEVICE", "").strip())
         self.line = W.HTML(_line(self.buttons.value))
         row = W.HBox([self.buttons, self.line], layout={"align_items": "center", "flex_flow": "row wrap"})
-        super().__init__([row])
+        super().__init__([W.HTML(look.style_sheet(), layout={"display": "none"}), row])
+        self.add_class("rlc-device")
         self.buttons.observe(self._changed, "value")
 
     def _changed(self, change) -> None:

@@ -42,8 +42,7 @@ class Explorer(W.VBox):
         png, self._words = self._show(start)
 
         width, _ = self._picture.page_size
-        self.image = W.Image(value=png, format="png", width=str(width), tooltip=self._words)
-        self.image.add_class("rlc-picture")
+        self.image = look.DescribedImage(value=png, format="png", width=str(width), tooltip=self._words)
         self.caption = W.HTML(look.caption(self._words))
         self.message = W.HTML(layout={"display": "none"})
         self.reset_button = W.Button(description="Reset", icon="undo", layout={"width": "auto"},
@@ -93,7 +92,7 @@ class Explorer(W.VBox):
     def _stack(self, sliders: Mapping[str, W.SelectionSlider], fixed: dict) -> W.Widget:
         if not sliders:
             png, words = self._show(fixed)
-            return W.VBox([W.Image(value=png, format="png", width=self.image.width, tooltip=words),
+            return W.VBox([look.DescribedImage(value=png, format="png", width=self.image.width, tooltip=words),
                            W.HTML(look.caption(words))])
         name, *others = sliders
         inner = {other: sliders[other] for other in others}

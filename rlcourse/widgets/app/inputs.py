@@ -4,7 +4,7 @@ import ipywidgets as W
 
 from rlcourse.widgets.models.controls import Choice, Slider
 
-_CHARACTER = 7.4          # width of an average character of JupyterLab's interface font, in pixels
+_CHARACTER = 7.0          # width of an average character of JupyterLab's interface font, in pixels
 _LONGEST_BUTTONS = 36     # characters of all options together that fit as buttons in one row
 
 

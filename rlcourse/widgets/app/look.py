@@ -2,6 +2,9 @@
 
 from html import escape
 
+import ipywidgets as W
+from traitlets import Unicode
+
 # Jupyter's own variables, so that texts and frames follow a light or a dark theme; the fallbacks
 # serve pages without Jupyter.
 CSS = """
@@ -14,7 +17,12 @@ CSS = """
 .rlc-controls .widget-label, .rlc-card .widget-radio-box label { color: var(--jp-ui-font-color1, #1b1b1b); }
 .rlc-controls .widget-readout { min-width: 58px; text-align: right;
   font-variant-numeric: tabular-nums; }
-.rlc-controls .widget-toggle-button { width: auto; padding: 0 10px; }
+.rlc-controls .widget-label { text-align: left; }
+.rlc-card .widget-toggle-buttons, .rlc-device .widget-toggle-buttons { display: flex; align-items: center; }
+.rlc-card .widget-toggle-button, .rlc-device .widget-toggle-button { width: auto; padding: 0 10px; }
+.rlc-card .widget-toggle-button.mod-active, .rlc-device .widget-toggle-button.mod-active {
+  background: var(--jp-brand-color1, #1976d2); color: white; box-shadow: none; }
+.rlc-card .noUi-handle:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 .rlc-picture { max-width: 100%; height: auto !important; align-self: flex-start; border-radius: 4px;
   background: white; margin: 6px 0 2px; }
 .rlc-caption { font-size: 0.95em; font-variant-numeric: tabular-nums;
@@ -31,6 +39,20 @@ CSS = """
 .rlc-card .widget-radio { width: auto; }
 .rlc-card .widget-radio-box label { width: auto; height: auto; line-height: 1.5; white-space: normal; }
 """
+
+
+class DescribedImage(W.Image):
+    """A picture whose `tooltip` is its text alternative: the `title` of the page's <img>.
+
+    The core Image has no alternative text, and ipywidgets 8.1's page side shows a tooltip only on
+    widgets that have a description, were it empty; without one it fails to show the picture.
+    """
+
+    description = Unicode("").tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**traits)
+        self.add_class("rlc-picture")
 
 
 def style_sheet() -> str:

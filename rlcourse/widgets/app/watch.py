@@ -63,8 +63,7 @@ class _Live(W.VBox):
         width, _ = page_size(self._figure)
         self.bar = W.IntProgress(min=0, max=total or 1, layout={"width": "220px"})
         self.text = W.HTML()
-        self.image = W.Image(format="png", width=str(width), tooltip=f"{name}: live picture")
-        self.image.add_class("rlc-picture")
+        self.image = look.DescribedImage(format="png", width=str(width), tooltip=f"{name}: live picture")
         line = W.HBox([self.bar, self.text], layout={"align_items": "center"})
         super().__init__([W.HTML(look.style_sheet(), layout={"display": "none"}), line, self.image])
         self._first_step, self._begin, self._due = snapshot.step, time.perf_counter(), 0.0
