@@ -7,6 +7,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from architecture_rules import MACHINE_PATH
 from nbformat import NotebookNode
 
 MAX_BYTES = 1_500_000
@@ -14,6 +15,7 @@ MAX_BYTES = 1_500_000
 FORBIDDEN_NAMES = {"interact", "interactive", "interactive_output", "interact_manual", "clear_output",
                    "Output"}
 FORBIDDEN_MAGICS = ("%time", "%%time", "%timeit", "%%timeit", "%%capture")
+TEXTS = ("text/plain", "text/html", "text/markdown")
 PLUMBING = {"rlcourse.notebook", "rlcourse.grading"}  # start() and exercise(): not subjects of a lecture
 
 
@@ -53,7 +55,7 @@ def is_normalised(notebook: NotebookNode, name: str) -> list[str]:
 
 
 def shows_no_trouble(notebook: NotebookNode) -> list[str]:
-    """No error (unless the cell is tagged raises-exception) and nothing on stderr, warnings included."""
+    """No error (unless the cell is tagged raises-exception), nothing on stderr, no path of a machine."""
     found = []
     for cell in code_cells(notebook):
         for output in cell.outputs:
@@ -61,6 +63,9 @@ def shows_no_trouble(notebook: NotebookNode) -> list[str]:
                 found.append(f"{cell.id}: {output.ename}: {output.evalue}")
             if output.output_type == "stream" and output.name == "stderr":
                 found.append(f"{cell.id}: stderr: {output.text.strip().splitlines()[-1]}")
+            texts = [output.get("text", ""), *(output.get("data", {}).get(kind, "") for kind in TEXTS)]
+            if MACHINE_PATH.search("\n".join(texts)):
+                found.append(f"{cell.id}: shows a path of the machine that built it")
     return found
 
 
@@ -99,10 +104,10 @@ def links_what_it_uses(notebook: NotebookNode, root: Path) -> list[str]:
     the name, or in the one right after it.
     """
     found = []
-    for name, module in imported_names(notebook).items():
+    for used_as, name, module in imported_names(notebook):
         target = "../" + module_file(module, name, root)
         first = next((index for index, cell in enumerate(notebook.cells)
-                      if cell.cell_type == "code" and uses(cell.source, name)), len(notebook.cells))
+                      if cell.cell_type == "code" and uses(cell.source, used_as)), len(notebook.cells))
         linked = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"
                   for text, link in links(cell.source) if link == target and re.search(rf"\b{name}\b", text)]
         if not linked:
@@ -112,12 +117,12 @@ def links_what_it_uses(notebook: NotebookNode, root: Path) -> list[str]:
     return found
 
 
-def imported_names(notebook: NotebookNode) -> dict[str, str]:
-    """The names as the notebook uses them, imported from rlcourse: name → module."""
-    return {(alias.asname or alias.name): node.module for cell in code_cells(notebook)
-            for node in ast.walk(parsed(cell.source)) if isinstance(node, ast.ImportFrom)
-            and (node.module or "").split(".")[0] == "rlcourse" and node.module not in PLUMBING
-            for alias in node.names}
+def imported_names(notebook: NotebookNode) -> list[tuple[str, str, str]]:
+    """What the notebook imports from rlcourse: (the name that it uses, the library's name, the module)."""
+    return list(dict.fromkeys((alias.asname or alias.name, alias.name, node.module)
+                              for cell in code_cells(notebook) for node in ast.walk(parsed(cell.source))
+                              if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rlcourse"
+                              and node.module not in PLUMBING for alias in node.names))
 
 
 def module_file(module: str, name: str, root: Path) -> str:

@@ -146,6 +146,10 @@ def warning(notebook):
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", name="stderr", text="UserWarning: no\n")]
 
 
+def machine_path(notebook):
+    notebook.cells[3].outputs[0].data["text/plain"] = "saved in /home/somebody/course"
+
+
 def error(notebook):
     output = nbformat.v4.new_output("error", ename="ValueError", evalue="no", traceback=[])
     notebook.cells[2].outputs = [output]
@@ -161,6 +165,10 @@ def link_to_another_file(notebook):
 
 def link_without_the_name(notebook):
     notebook.cells[0].source = "[this](../rlcourse/core/check.py)"
+
+
+def second_module(notebook):
+    notebook.cells[1].source += "\nfrom rlcourse.core.runs import require as check_runs"
 
 
 def late_link(notebook):
@@ -184,9 +192,11 @@ def dead_link(notebook):
     (other_kernel, "of one machine"),
     (warning, "stderr: UserWarning"),
     (error, "ValueError: no"),
+    (machine_path, "a path of the machine"),
     (no_link, "no link [`require`]"),
     (link_to_another_file, "no link [`require`]"),
     (link_without_the_name, "no link [`require`]"),
+    (second_module, "no link [`require`](../rlcourse/core/runs.py)"),
     (late_link, "only after its first use"),
     (dead_link, "no file ../lectures/98_nowhere.ipynb"),
 ], ids=lambda value: getattr(value, "__name__", ""))
