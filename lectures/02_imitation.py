@@ -45,6 +45,9 @@ start()
 # state is the car's offset from the crown, the actions are *left*, *straight* and *right*, gusts push
 # it about, and from two cells off the crown on the slope rolls it outwards. The expert has one rule:
 # steer towards the crown.
+#
+# *Read the code:* [`lane`](../rlcourse/envs/lane.py), [`drive`](../rlcourse/algorithms/tabular_imitation.py), [`count_labels`](../rlcourse/algorithms/tabular_imitation.py),
+# [`generator`](../rlcourse/core/seeding.py), [`lane_picture`](../rlcourse/plots/imitation.py).
 
 # %%
 import numpy as np
@@ -65,8 +68,7 @@ lane_picture(expert_action.numpy(), counts.sum(-1).numpy())
 
 # %% [markdown]
 # The arrows are what the expert would do in each cell, the numbers how often twenty
-# demonstrations of a hundred steps, made by [`drive`](../rlcourse/algorithms/tabular_imitation.py), pass
-# through it. Look at the grey arrows. The expert knows what to do on the slope, but it is so good that
+# demonstrations of a hundred steps pass through it. Look at the grey arrows. The expert knows what to do on the slope, but it is so good that
 # it never gets there, and so its data never say. **The better the teacher, the narrower the data.**
 # Everything in this lecture follows from that sentence.
 
@@ -91,8 +93,9 @@ lane_picture(expert_action.numpy(), counts.sum(-1).numpy())
 # and since a KL divergence is never negative, and zero only for equal distributions, the maximum is at
 # $\pi = \hat p$: **a cloned table is the table of frequencies.** Where a state was never visited, $n(s, \cdot) = 0$
 # and the likelihood says nothing at all. *Something* must be chosen there. We choose what a learner
-# without other evidence would: the action that is most frequent in the data as a whole. The two
-# functions are [`clone` and `most_frequent_action`](../rlcourse/equations/imitation.py).
+# without other evidence would: the action that is most frequent in the data as a whole.
+#
+# *Read the code:* [`clone`](../rlcourse/equations/imitation.py), [`most_frequent_action`](../rlcourse/equations/imitation.py), [`cloning_loss`](../rlcourse/equations/imitation.py).
 
 # %%
 from rlcourse.equations.imitation import clone, cloning_loss, most_frequent_action
@@ -130,7 +133,9 @@ print(f"loss of the clone {float(cloning_loss(cloned, counts)):.4f} nats, "
 #
 # The promise says $\varepsilon T$. Answer the question below before the picture appears; then play. What you
 # see is exact: the densities come from propagating $p_\pi(s_t)$ forward, not from samples. Only the
-# white lines are samples, eight drives under the same luck.
+# white lines are samples, eight drives under the same luck. (The widget is
+# [`distribution_shift`](../rlcourse/widgets/app/distribution_shift.py); its numbers come from
+# [`compute`](../rlcourse/widgets/models/distribution_shift.py).)
 
 # %%
 from rlcourse.widgets.app.distribution_shift import distribution_shift
@@ -155,7 +160,8 @@ distribution_shift()
 # To find out how bad it can get, take the gentlest step out of the lane's complications. On a
 # [tightrope](../rlcourse/envs/tightrope.py) the expert walks *forward*. Any other action is a fall. On one
 # rope a fall is final: after it every action counts as a mistake. On the other the expert would climb
-# back, but since it never falls, its data do not show how.
+# back, but since it never falls, its data do not show how. (Drawn by
+# [`tightropes_picture`](../rlcourse/plots/imitation.py).)
 
 # %%
 tightropes_picture()
@@ -188,9 +194,10 @@ tightropes_picture()
 #
 # On the rope where a fall is final both inequalities are equalities. So (A) is not a pessimist's bound:
 # **there is a world in which it is exactly what happens.** That is a claim we can try to refute. On the
-# left of each line below stands the formula, [`no_recovery_cost`](../rlcourse/equations/imitation.py); on
-# the right, sharing no line of code with it, the distribution propagated forward step by step by
-# [`state_marginals` and `exact_cost`](../rlcourse/exact/propagation.py).
+# left of each line below stands the formula, [`no_recovery_cost`](../rlcourse/equations/imitation.py); on the
+# right, sharing no line of code with it, the distribution propagated forward step by step by
+# [`state_marginals`](../rlcourse/exact/propagation.py) and
+# [`exact_cost`](../rlcourse/exact/propagation.py).
 
 # %%
 from rlcourse.envs import tightrope
@@ -223,7 +230,8 @@ for epsilon, horizon in ((0.001, 50), (0.001, 100), (0.01, 100), (0.01, 200), (0
 #
 # "Grows like $T^2$" can be measured without any formula: run imitators, count mistakes, double the
 # horizon, and take $\log_2$ of the ratio. It is 1 for linear and 2 for quadratic growth. Eight independent
-# batches of drives give an interval: the mean over the batches and the 95 % interval of Student's $t$.
+# batches of drives give an interval: the mean over the batches and the 95 % interval of Student's $t$
+# ([`mean_interval`](../rlcourse/results/intervals.py)).
 
 # %%
 from rlcourse.results.intervals import mean_interval
@@ -283,9 +291,13 @@ for epsilon, horizon in ((0.002, 25), (0.002, 50), (0.02, 50), (0.2, 50)):
 # The result is (A) to first order, from a much weaker assumption. (One subtlety: the cost must be the
 # mistake itself on the expert's states, so that $\mathbb E_{p_{\text{train}}}[e] \le \varepsilon$.)
 #
-# Could it be wrong? Here are 300 random problems with random learners, [made up](../rlcourse/envs/random_problems.py)
-# without any thought of this proof. For each we compute its $\varepsilon$ in both senses and compare the exact
-# cost with both bounds, [`expectation_bound`](../rlcourse/equations/imitation.py) being (B).
+# Could it be wrong? Here are 300 random problems with random learners, made up without any thought of
+# this proof. For each we compute its $\varepsilon$ in both senses and compare the exact cost with both bounds.
+#
+# *Read the code:* [`random_mdp`](../rlcourse/envs/random_problems.py),
+# [`random_deterministic_policy`](../rlcourse/envs/random_problems.py),
+# [`expectation_bound`](../rlcourse/equations/imitation.py) (B), [`distribution_shift_bound`](../rlcourse/equations/imitation.py) (step 2),
+# [`total_variation`](../rlcourse/exact/propagation.py).
 
 # %%
 from rlcourse.envs.random_problems import random_deterministic_policy, random_mdp
@@ -298,13 +310,13 @@ for seed in range(300):
     rates = 0.1 * torch.rand(6, 1, generator=generator(seed, "error rates"), dtype=torch.float64)
     learner = (1 - rates) * teacher + rates * (1 - teacher) / 2
     cost = 1 - teacher
-    train, run = state_marginals(problem, teacher, horizon), state_marginals(problem, learner, horizon)
-    mistakes = float(exact_cost(run, learner, cost).sum())
-    everywhere, expected = rates.max(), exact_cost(train, learner, cost).max()
+    experts, own = state_marginals(problem, teacher, horizon), state_marginals(problem, learner, horizon)
+    mistakes = float(exact_cost(own, learner, cost).sum())
+    everywhere, expected = rates.max(), exact_cost(experts, learner, cost).max()
     over_a.append(mistakes / float(no_recovery_cost(everywhere, torch.tensor(horizon))))
     over_b.append(mistakes / float(expectation_bound(expected, torch.tensor(horizon))))
     allowed = distribution_shift_bound(expected, torch.arange(1, horizon + 1))
-    over_distance.append(float((total_variation(run, train)[1:] / allowed).max()))
+    over_distance.append(float((total_variation(own, experts)[1:] / allowed).max()))
 for name, ratios in (("cost over bound (A)", over_a), ("cost over bound (B)", over_b),
                      ("total variation over εt", over_distance)):
     print(f"{name:24} largest of 300: {max(ratios):.3f}   never above 1: {max(ratios) <= 1}")
@@ -406,9 +418,9 @@ for name, rates in (("evenly", rates_even), ("at one cell", rates_focused)):
 #
 # One way is to disturb the expert. While it demonstrates, replace its action now and then, with
 # probability $\eta$, by a random one, *but record what it wanted to do*. This is the idea of DART (Laskey, Lee, Fox, Dragan
-# and Goldberg 2017), whose noise is fitted to the learner's errors while ours is
-# [uniform](../rlcourse/equations/imitation.py). In the widget it was the last slider; here is what it
-# does, exactly, for the imitator of the widget with $\varepsilon = 0.01$.
+# and Goldberg 2017), whose noise is fitted to the learner's errors while ours is uniform. In the widget it
+# was the last slider; here is what it does, exactly, for the imitator of the widget with
+# $\varepsilon = 0.01$. (Drawn by [`panels`](../rlcourse/plots/curves.py).)
 
 # %%
 from rlcourse.plots.curves import panels
@@ -454,7 +466,9 @@ panels([
 #
 # Below, [`train`](../rlcourse/algorithms/tabular_imitation.py) runs it for eight independent learners on the
 # lane: five drives of a hundred steps a round, errors of 1 % wherever there is data. Beside them, eight
-# learners get *exactly as many labels*, but from five more drives of the expert. Costs are exact for each learner.
+# learners get *exactly as many labels*, but from five more drives of the expert. Costs are exact for each
+# learner. (Settings: [`Config`](../rlcourse/algorithms/tabular_imitation.py); picture:
+# [`curves`](../rlcourse/plots/curves.py).)
 
 # %%
 from rlcourse.algorithms.tabular_imitation import Config, train
@@ -484,7 +498,8 @@ curves({name: (np.arange(len(table)), *np.stack([mean_interval(row) for row in t
 # Nine times the demonstrations teach the cloner nothing, because they all say the same thing. The same
 # number of labels, asked for where the *learner* goes, brings it to $\varepsilon T = 1$.
 #
-# Now play with it. As before, what you see is exact.
+# Now play with it. As before, what you see is exact
+# ([`dagger_rounds`](../rlcourse/widgets/app/dagger_rounds.py)).
 
 # %%
 from rlcourse.widgets.app.dagger_rounds import dagger_rounds
@@ -549,7 +564,8 @@ dagger_rounds()
 #   the validation error of I3, and nobody promises that it is small. If the expert's rule cannot be represented off its own path, it is not.
 # - The 0/1 error is not convex. The theorem is about a convex surrogate above it (a network has not even that).
 # - Expectations stand where you have samples; finite data add the usual $O(1/\sqrt{\text{number of drives}})$.
-# - $u$ must not grow with $T$. **That is the clause on which the rope decides.**
+# - $u$ must not grow with $T$. **That is the clause on which the rope decides.** Let us compute it, backwards in time,
+#   with [`finite_horizon_values`](../rlcourse/exact/evaluation.py).
 
 # %%
 from rlcourse.equations.imitation import dagger_bound
