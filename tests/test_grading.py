@@ -1,6 +1,7 @@
 """What a student meets: hints for the frequent slips, scores, demos, and functions kept for later."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -141,6 +142,20 @@ def test_seeded_cases_confirm_and_never_show_their_numbers():
     assert "Right on the numbers shown, wrong on others. Divide by three." in repr(graded)
     assert "41" not in repr(graded) and "13.6" not in repr(graded)
     assert report_of(by_heart, seed=2).full  # the number that it knows
+
+
+def test_further_cases_confirm_as_well_and_must_say_what():
+    """An instructor's own cases."""
+    def until_hundred(x):
+        return x.clamp(max=100) / 3
+
+    own = Case("large", lambda f: f.third(torch.tensor([300.0])), torch.tensor([100.0]), "Any size.",
+               confirms="one")
+    assert mark(QUESTION, Answers({"third": thirds}), 0, [own]).full
+    assert report_of(until_hundred, seed=0).full
+    assert mark(QUESTION, Answers({"third": until_hundred}), 0, [own]).earned == 2
+    with pytest.raises(ValueError, match="confirms: expected the title of a case of q1, got 'two'"):
+        mark(QUESTION, Answers({}), 0, [replace(own, confirms="two")])
 
 
 def test_an_answer_that_writes_into_its_arguments_spoils_no_other_case():

@@ -10,6 +10,7 @@ whose points are lost if one of them fails.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from ..core.check import require
 from . import hints
 from .answers import Failed, Missing, Unanswered, Unusable
 from .compare import Difference, difference
@@ -64,24 +65,31 @@ def mark(question: Question, f: object, seed: int | None = None,
 
     With a `seed` the seeded cases run as well, and `further` cases, such as an instructor's own.
     """
+    cases = (*question.values, *question.properties)
+    confirming = [*(question.seeded(seed) if seed is not None else ()), *further]
+    for case in confirming:
+        require(case.confirms in [visible.title for visible in cases], "confirms",
+                f"the title of a case of {question.id}", repr(case.confirms))
     try:
-        results = {case.title: run_case(case, f) for case in question.values}
-        passed = all(result.passed for result in results.values())
-        for case in question.properties:
-            results[case.title] = run_case(case, f) if passed else Result(case.title, case.points, "waiting")
-        for case in (*(question.seeded(seed) if seed is not None else ()), *further):
-            if results[case.confirms].passed:
-                results[case.confirms] = _confirmed(results[case.confirms], run_case(case, f))
-        if not all(results[case.title].passed for case in question.values):  # a seeded case may have failed
-            for case in question.properties:
-                results[case.title] = Result(case.title, case.points, "waiting")
+        results = [_put(case, confirming, f) for case in question.values]
+        right = all(result.passed for result in results)
+        results += [_put(case, confirming, f) if right else Result(case.title, case.points, "waiting")
+                    for case in question.properties]
+        message = ""
     except (Missing, Unanswered) as error:
-        results = {case.title: Result(case.title, case.points, "open")
-                   for case in (*question.values, *question.properties)}
+        results = [Result(case.title, case.points, "open") for case in cases]
         message = "not answered yet" if isinstance(error, Unanswered) else (
             f"there is no function `{error}` yet: run the cell with your answer first")
-        return Report(question.id, question.title, tuple(results.values()), message)
-    return Report(question.id, question.title, tuple(results.values()))
+    return Report(question.id, question.title, tuple(results), message)
+
+
+def _put(case: Case, confirming: list[Case], f: object) -> Result:
+    """The result of a case, and of those that confirm it up to the first that fails."""
+    result = run_case(case, f)
+    for other in confirming:
+        if other.confirms == case.title and result.passed:
+            result = _confirmed(result, run_case(other, f))
+    return result
 
 
 def run_case(case: Case, f: object) -> Result:
