@@ -164,11 +164,11 @@ print(f"the best that is possible       {worth(good):.4f}")
 # might have happened before. Then
 #
 # $$\mu_{t+1,i}
-#   \overset{(1)}{=} \sum_{j,k} p(s_{t+1} = i,\, s_t = j,\, a_t = k)
-#   \overset{(2)}{=} \sum_{j,k} p(s_{t+1} = i \mid s_t = j, a_t = k)\, p(a_t = k \mid s_t = j)\, p(s_t = j)
-#   \overset{(3)}{=} \sum_{j,k} T_{i,j,k}\; \pi(k \mid j)\; \mu_{t,j} .$$
+#   \overset{(a)}{=} \sum_{j,k} p(s_{t+1} = i,\, s_t = j,\, a_t = k)
+#   \overset{(b)}{=} \sum_{j,k} p(s_{t+1} = i \mid s_t = j, a_t = k)\, p(a_t = k \mid s_t = j)\, p(s_t = j)
+#   \overset{(c)}{=} \sum_{j,k} T_{i,j,k}\; \pi(k \mid j)\; \mu_{t,j} .$$
 #
-# (1) sums over what we do not ask for. (2) is the chain rule of probability. (3) puts in the names; here
+# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names; here
 # the policy enters, with its dependence on the state $j$. Nothing else happens in this lecture: the whole future of
 # a policy is this line, again and again. It is [`next_marginal`](../rlcourse/equations/foundations.py), with $T$ made
 # from the table $p(s' \mid s, a)$ by [`transition_operator`](../rlcourse/equations/foundations.py).
@@ -196,8 +196,8 @@ for t in range(5):
     marginal = next_marginal(operator, marginal, policy)
 
 # %% [markdown]
-# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like $T |\mathcal S|^2 |\mathcal A|$: at four steps they take about as long; at
-# forty, only one of them exists. That is what the Markov property buys.
+# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $10^{31}$ trajectories or
+# forty small sums. That is what the Markov property buys.
 #
 # ### Two slips, and how they give themselves away
 #
@@ -222,7 +222,7 @@ for name, wrong in (("swapped indices", swapped), ("action without state", blind
 
 # %% [markdown]
 # There is a second kind of check, weaker and always available: live it. A fraction of $n$ simulated walks has a standard
-# error of $\sqrt{p(1-p)/n}$, so the largest error in the table should shrink tenfold for a hundred times as many walks.
+# error of $\sqrt{p(1-p)/n}$, so the largest error in the table should shrink about tenfold for a hundred times as many walks.
 # [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all times at once.
 
 # %%
@@ -248,11 +248,11 @@ for walks in (100, 10_000, 1_000_000):
 # $h$ for the whole history before the newest action $a$ and observation $o'$:
 #
 # $$b'(s') = p(s' \mid h, a, o')
-#   \overset{(1)}{=} \frac{p(o' \mid s', h, a)\; p(s' \mid h, a)}{p(o' \mid h, a)}
-#   \overset{(2)}{=} \frac{E(o' \mid s')\; p(s' \mid h, a)}{p(o' \mid h, a)}
-#   \overset{(3)}{=} \frac{E(o' \mid s') \sum_s p(s' \mid s, a)\, b(s)}{\sum_{s''} E(o' \mid s'') \sum_s p(s'' \mid s, a)\, b(s)} .$$
+#   \overset{(a)}{=} \frac{p(o' \mid s', h, a)\; p(s' \mid h, a)}{p(o' \mid h, a)}
+#   \overset{(b)}{=} \frac{E(o' \mid s')\; p(s' \mid h, a)}{p(o' \mid h, a)}
+#   \overset{(c)}{=} \frac{E(o' \mid s') \sum_s p(s' \mid s, a)\, b(s)}{\sum_{s''} E(o' \mid s'') \sum_s p(s'' \mid s, a)\, b(s)} .$$
 #
-# (1) is Bayes' rule. (2) says that the observation depends on the state it is made in and on nothing else. (3) sums
+# (a) is Bayes' rule. (b) says that the observation depends on the state it is made in and on nothing else. (c) sums
 # over the state before the move; there $p(s \mid h, a) = p(s \mid h) = b(s)$, because an action that was chosen from the history
 # tells nothing about the hidden state *beyond* the history. The denominator is whatever makes the sum one. **Predict, then correct**: this is Bayes' filter,
 # [`belief_update`](../rlcourse/equations/foundations.py). Its first half is the line of F2. Its second half alone,
@@ -268,7 +268,7 @@ from rlcourse.equations.foundations import belief_correct, belief_update
 from rlcourse.plots.foundations import belief_figure
 
 world = corridor("wdwwdw", slip=0.1, blur=0.1)
-random = generator(7, "a walk in the corridor")
+random = generator(65, "a walk in the corridor")
 right = torch.tensor(1)
 
 state = world.initial_state(uniforms((1,), random))
@@ -284,9 +284,10 @@ belief_figure(torch.stack(beliefs).numpy(), torch.stack(visited).numpy(),
               [world.observation_names[o] for o in seen], world.state_names)
 
 # %% [markdown]
-# *What to notice.* A wall or a door alone leaves several cells possible: the columns on the left have several bright
-# cells, in a pattern that repeats the map. What decides between them is the *order* in which things are seen. The belief
-# moves with the agent even where the look itself is wrong or says little, because the prediction carries it.
+# *What to notice.* The first look, a wall, leaves four cells possible, and the column on the left repeats the pattern of the
+# map. What decides between cells that look alike is the *order* in which things are seen. At time 4 two misfortunes meet: the
+# move failed, and the look shows a door where there is none. The belief jumps to cell 4. That is wrong, and it is what the
+# evidence said: a belief is not a guess at the truth but the right summary of what was seen. One more step and it doubts again.
 #
 # The filter took one multiplication a step. The definition of the belief sums over *all* sequences of states: $6^6 = 46\,656$ of them, as
 # [`final_state_posterior`](../rlcourse/exact/enumeration.py) does, one by one. If a step of the derivation were false, they would differ.
@@ -386,8 +387,8 @@ print(f"seeing the state                 {float(halls.initial @ value_iteration(
 # $$\mu = P_\pi^\top \mu, \qquad (P_\pi^\top - I)\,\mu = 0, \qquad \sum_s \mu(s) = 1 :$$
 #
 # it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. Such a vector always exists, since the rows of $P_\pi$ sum to one and so 1 is an eigenvalue
-# of $P_\pi$, hence of its transpose; that it can be chosen non-negative is the theorem of Perron and Frobenius. It is unique exactly if there is only one set of states that
-# is never left once entered (Puterman 1994, appendix A). Then $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start.
+# of $P_\pi$, hence of its transpose; that it can be chosen non-negative is the theorem of Perron and Frobenius. It is unique exactly if there is only one
+# set of states in which the chain can settle for good, one *recurrent class* (Puterman 1994, appendix A). Then $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start.
 #
 # **The discounted reward.** Or the future counts less: $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading is that the world ends with
 # probability $1 - \gamma$ after every step. Then the last step has the distribution $p(t) = (1-\gamma)\gamma^t$, and the state in it the distribution
@@ -514,7 +515,8 @@ curves({"backups of the aimless policy": (rounds, errors["aimless"]), "value ite
        title="Largest error after k rounds, four rooms, γ = 0.9", xlabel="rounds k", ylabel="largest error", log="y")
 
 # %% [markdown]
-# Value iteration first follows the bound, then beats it: the world ends at the goal and starts anew, which the worst case does not know. The bound is for the worst problem with this $\gamma$, and your problem may be kinder.
+# Both fall at least as fast as promised. Value iteration stays just below its bound; the aimless policy's values are small nearly everywhere, and its backups are ahead of the bound from the first rounds on.
+# The bound is for the worst problem with this $\gamma$, and your problem may be kinder.
 #
 # And what do the two sets of values look like? The left map is what *each cell is worth to somebody who goes nowhere in particular*.
 
@@ -529,7 +531,7 @@ maps_figure({f"{name} policy": rooms.picture(value).numpy() for name, value in e
             label="value, γ = 0.9", start=(1, 1), goal=(11, 11), arrows=(None, arrows))
 
 # %% [markdown]
-# The gradient of the values leads through the doors, and the arrows climb it. Nobody told the algorithm what a door is.
+# The values rise towards the goal through the doors, and the arrows climb them. Nobody told the algorithm what a door is. (The goal itself is dark: its reward was paid on entering it, and from there the way begins anew.)
 #
 # The last of the ways is the only one that needs no model: **Monte Carlo**. Live from $s$ on, sum the discounted rewards, average. No bias, and an error that falls like
 # $1/\sqrt n$: two digits more cost ten thousand times the work. (The solver needs the tables for its twelve digits, which is why it is an oracle and not a method for a robot.)
@@ -568,10 +570,11 @@ for episodes in (100, 10_000, 100_000):
 # minimise the error of what we want, and the contraction of F5 is lost once backups are followed by a projection onto networks (lecture 05 shows one that diverges).
 # A model is fitted to predict, not to be planned in (lecture 07). *None of the three is unsound. Each can be fooled in its own place, and it pays to know where.*
 #
-# Here are the three boxes in code, with a model in the second one: count transitions, divide, plan. The map is small, so that after each round we can
-# look behind the curtain and evaluate the policy exactly in the true world. Pairs never tried are taken to lead nowhere and to pay the highest reward there is: hope makes it try them.
-# (The map is made by [`grid_map`](../rlcourse/envs/maps.py), its tables are a [`TabularMDP`](../rlcourse/envs/tabular.py), and
-# [`sample_index`](../rlcourse/envs/tabular.py) draws actions.)
+# Here are the three boxes in code, with a model in the second one: count transitions, divide, plan. The map is small, so that we can look behind the curtain after
+# each round and evaluate the policy exactly in the true world. A state–action pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for ever:
+# hope makes the planner send the agent there (the idea is R-max, Brafman and Tennenholtz 2002; lecture 09 asks when it is a good one).
+# The map is made by [`grid_map`](../rlcourse/envs/maps.py), its tables are a [`TabularMDP`](../rlcourse/envs/tabular.py), and
+# [`sample_index`](../rlcourse/envs/tabular.py) draws actions.
 
 # %%
 from rlcourse.envs.maps import grid_map
@@ -581,30 +584,31 @@ yard = grid_map(("S...", ".#C.", "...G"), slip=0.1, restart=True).mdp
 S, A = yard.num_states, yard.num_actions
 visits, reward_sum = torch.zeros(S, A, S, dtype=torch.float64), torch.zeros(S, A, dtype=torch.float64)
 nowhere = torch.eye(S, dtype=torch.float64)[:, None].expand(S, A, S)
-policy_now, random = torch.full((S, A), 1 / A, dtype=torch.float64), generator(3, "three boxes")
-optimum = float(yard.initial @ value_iteration(yard, 0.95)[0])
+policy_now, random = torch.full((S, A), 1 / A, dtype=torch.float64), generator(1, "three boxes")
+state = yard.initial_state(uniforms((1,), random))
 
-for round_number in range(1, 7):
-    state = yard.initial_state(uniforms((1,), random))
-    for _ in range(60):  # 1. generate samples
+print(f"steps   pairs known   worth in the model   worth in truth   (best: {float(yard.initial @ value_iteration(yard, 0.95)[0]):.3f})")
+for round_number in range(1, 41):
+    for _ in range(20):  # 1. generate samples
         action = sample_index(policy_now[state], uniforms((), random))
         step = yard.step(state, action, uniforms((1,), random))
         visits[state, action, step.next_state] += 1
         reward_sum[state, action] += step.reward
         state = step.next_state
     tried = visits.sum(-1)  # 2. estimate
-    model_probs = torch.where(tried[..., None] > 0, visits / tried.clamp(min=1)[..., None], nowhere)
-    model_reward = torch.where(tried > 0, reward_sum / tried.clamp(min=1), 1.0)
+    known = tried >= 3
+    model_probs = torch.where(known[..., None], visits / tried.clamp(min=1)[..., None], nowhere)
+    model_reward = torch.where(known, reward_sum / tried.clamp(min=1), 1.0)
     model = TabularMDP(model_probs, model_reward, yard.initial)
     policy_now, _ = policy_iteration(model, 0.95)  # 3. improve
-    truth = float(yard.initial @ policy_evaluation(yard, policy_now, 0.95))
-    belief = float(yard.initial @ policy_evaluation(model, policy_now, 0.95))
-    print(f"after {60 * round_number:3} steps: {int((tried > 0).sum()):2} of {S * A} pairs tried, "
-          f"policy worth {truth:6.3f} (the model says {belief:6.3f}), optimum {optimum:.3f}")
+    if round_number % 5 == 0:
+        in_model, in_truth = (float(yard.initial @ policy_evaluation(m, policy_now, 0.95)) for m in (model, yard))
+        print(f"{20 * round_number:5} {int(known.sum()):10} of {S * A} {in_model:20.3f} {in_truth:16.3f}")
 
 # %% [markdown]
-# *What to notice.* The model's opinion of the policy and the truth are two columns. At first the model expects paradise, since hope pays 1 a step for ever, and sends the agent to look for it.
-# As pairs are tried the two columns approach each other, and the true one reaches the optimum with pairs still untried. How far apart can they be? That is the second lemma.
+# *What to notice.* The model's opinion and the truth are two columns. At first the model expects paradise, close to $1/(1-\gamma) = 20$, because it hopes; in truth the agent walks up to
+# whatever is still unknown, and over the cliff where that is the unknown thing. Once every pair is known the hope is gone, the policy is the best there is, and still the two columns differ
+# by a few per cent, since some transitions have been seen three times and others a hundred times. How large can such a difference be? That is the second lemma.
 
 # %% [markdown]
 # ## F7 Two lemmas
@@ -620,11 +624,11 @@ for round_number in range(1, 7):
 # $V^\pi(s_0)$: all terms but the first cancel, and what is left at the far end, $\gamma^n V^\pi(s_n)$, vanishes because $V^\pi$ is bounded. So
 #
 # $$J(\pi') - J(\pi)
-#   \overset{(1)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t r_t\Big] - \mathbb E_{s_0}\big[V^\pi(s_0)\big]
-#   \overset{(2)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t \big(r_t + \gamma V^\pi(s_{t+1}) - V^\pi(s_t)\big)\Big]
-#   \overset{(3)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t A^\pi(s_t,a_t)\Big].$$
+#   \overset{(a)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t r_t\Big] - \mathbb E_{s_0}\big[V^\pi(s_0)\big]
+#   \overset{(b)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t \big(r_t + \gamma V^\pi(s_{t+1}) - V^\pi(s_t)\big)\Big]
+#   \overset{(c)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t A^\pi(s_t,a_t)\Big].$$
 #
-# (1) is the definition of both. (2) uses that $s_0$ has the same distribution under both policies, and puts the telescoping sum, taken along the trajectories *of the new policy*, in place of $V^\pi(s_0)$. (3) takes the expectation over $s_{t+1}$ given
+# (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts the telescoping sum, taken along the trajectories *of the new policy*, in place of $V^\pi(s_0)$. (c) takes the expectation over $s_{t+1}$ given
 # $(s_t, a_t)$, which does not depend on the policy: $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3) of F5. The last form of (4) is equation (2) of F4 with the advantage in place of the reward. ∎
 #
 # Read it slowly, for it is used in five later lectures. The *old* policy judges the actions ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as for a greedy $\pi'$, then
@@ -650,24 +654,24 @@ print("discounted:   both sides agree to 1e-10 on all 50:", max(off) < 1e-10)
 print("twelve steps: both sides agree to 1e-10 on all 50:", max(off_finite) < 1e-10)
 
 # %% [markdown]
-# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns into an approximation, and it is worth knowing how good. We move
-# from $\pi$ to $\pi'$ by a share only, $\pi + h(\pi' - \pi)$.
+# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns into an approximation, and it is worth knowing how good. In the four
+# rooms we move from the aimless policy towards the good one by a share only, $\pi + h\,(\pi' - \pi)$.
 
 # %%
-mdp, old, new = random_mdp(5, 3, seed=1), random_policy(5, 3, seed=1001), random_policy(5, 3, seed=1)
-old_value = policy_evaluation(mdp, old, 0.9)
-advantage = q_from_value(mdp, old_value, 0.9) - old_value[:, None]
-print("   share   true gain   with old states      error   error / share²")
-for share in (1.0, 0.1, 0.01, 0.001):
-    mixed = old + share * (new - old)
-    gain = performance_gap(mdp, mixed, old, 0.9)
-    from_old_states = float(discounted_occupancy(mdp, old, 0.9) @ (mixed * advantage).sum(-1)) / (1 - 0.9)
-    print(f"{share:8} {gain:11.6f} {from_old_states:17.6f} {from_old_states - gain:10.6f} "
-          f"{(from_old_states - gain) / share**2:16.4f}")
+old_value = policy_evaluation(rooms.mdp, aimless, 0.95)
+advantage = q_from_value(rooms.mdp, old_value, 0.95) - old_value[:, None]
+old_states = discounted_occupancy(rooms.mdp, aimless, 0.95)
+print("share h    true gain   with old states   error / gain   error / h²")
+for share in (1.0, 0.3, 0.1, 0.01, 0.001):
+    mixed = aimless + share * (good - aimless)
+    gain = performance_gap(rooms.mdp, mixed, aimless, 0.95)
+    guess = float(old_states @ (mixed * advantage).sum(-1)) / (1 - 0.95)
+    print(f"{share:7} {gain:12.3e} {guess:17.3e} {(guess - gain) / gain:14.1%} {(guess - gain) / share**2:12.4f}")
 
 # %% [markdown]
-# The error shrinks with the *square* of the step, the gain with the step. **For small changes of the policy the old states will do.** That sentence is the licence for policy gradients, trust regions and PPO (lecture 03),
-# and the first line of the table shows what it is worth without the word *small*.
+# The error shrinks with the *square* of the step (the last column settles), the gain with the step itself. **For small changes of the policy the old states will do.** That sentence is the licence for
+# policy gradients, trust regions and PPO (lecture 03). The first line shows what it is worth without the word *small*: with the old policy's states one sees a hundredth of the gain, because the aimless
+# walker is hardly ever near the goal, where most of the good decisions are worth something.
 #
 # ### What a wrong model does
 #
@@ -685,7 +689,7 @@ for share in (1.0, 0.1, 0.01, 0.001):
 # $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big) \tag{6}$$
 #
 # for *every* policy (the idea is Kearns and Singh 2002). An error in the reward is paid once for every effective step, $1/(1-\gamma)$ of them. An error in the transitions is paid with the **square**: it happens on every step and
-# is felt for all steps after it. You know this shape already if you have heard of lecture 02: it is $\varepsilon T^2$.
+# is felt for all steps after it. Lecture 02 will meet the same shape, $\varepsilon T^2$, and for the same reason.
 #
 # The test: fifty problems, a model each, mixed out of the true transitions and wrong ones ([`mixed_model`](../rlcourse/exact/lemmas.py)); the gap by evaluating twice
 # ([`simulation_gap`](../rlcourse/exact/lemmas.py)), by (5) ([`simulation_identity`](../rlcourse/exact/lemmas.py)), and by (6) ([`simulation_bound`](../rlcourse/exact/lemmas.py)).
@@ -708,7 +712,7 @@ for share, found in ratio.items():
     print(f"share of wrong transitions {share:5}: gap / bound typically {np.median(found):.3f}, at most {max(found):.3f}")
 
 # %% [markdown]
-# The identity is exact and the bound is loose, by a factor of twenty and more: random errors in random directions mostly cancel. It takes a malicious model to come close. One exists:
+# The identity is exact and the bound is loose, by a factor of forty and more: random errors in random directions mostly cancel. It takes a malicious model to come close. One exists:
 # let one state pay 1 for ever and another nothing for ever, and let the model leak from the first to the second with probability $\varepsilon$ a step.
 
 # %%
@@ -746,6 +750,7 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
 #
 # ## Read on
 #
+# * R. Brafman, M. Tennenholtz (2002), R-max: a general polynomial time algorithm for near-optimal reinforcement learning, *JMLR* 3.
 # * R. Bellman (1957), *Dynamic Programming*, Princeton University Press.
 # * R. Howard (1960), *Dynamic Programming and Markov Processes*, MIT Press.
 # * L. Kaelbling, M. Littman, A. Cassandra (1998), Planning and acting in partially observable stochastic domains, *Artificial Intelligence* 101.
