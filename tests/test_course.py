@@ -202,9 +202,10 @@ def test_an_update_that_is_interrupted_is_not_taken_for_complete(offline, monkey
     assert offline.steps == ["make", "install lab", "install lab"]
 
 
-def test_a_broken_environment_is_made_anew(offline, monkeypatch):
+@pytest.mark.parametrize("unbroken", [(), [("pip",)]], ids=["nothing works", "packages have gone"])
+def test_a_broken_environment_is_made_anew(offline, monkeypatch, unbroken):
     offline.set_up("lab", gpu=False)
-    monkeypatch.setattr(offline, "finds", lambda *modules: False)
+    monkeypatch.setattr(offline, "finds", lambda *modules: modules in unbroken)
     monkeypatch.setattr(offline, "make_environment", offline.steps.append)
     offline.set_up("lab", gpu=False)
     message, install = offline.steps[2:]
