@@ -45,9 +45,12 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def page(lab):
+def page(lab, request):
     with lab_tools.browser_page() as page:
         yield page
+        last = SCREENSHOTS / "last-seen" / f"{request.node.name}.png"     # also, and above all, after a failure
+        last.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=last)
 
 
 def write_toy_notebook(folder):

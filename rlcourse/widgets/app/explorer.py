@@ -45,7 +45,7 @@ class Explorer(W.VBox):
         self.image = look.DescribedImage(value=png, format="png", width=str(width), tooltip=self._words)
         self.caption = W.HTML(look.caption(self._words))
         self.message = W.HTML(layout={"display": "none"})
-        self.reset_button = W.Button(description="Reset", icon="undo", layout={"width": "auto"},
+        self.reset_button = W.Button(description="Reset", icon="undo", layout={"width": "auto", "flex": "none"},
                                      tooltip="Back to the starting values")
         suggestions = [W.HTMLMath(look.try_this(try_this))] if try_this else []
         foot = W.HBox([self.caption, self.reset_button], layout={"justify_content": "space-between"})

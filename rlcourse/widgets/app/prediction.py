@@ -37,7 +37,8 @@ class Asked(W.VBox):
         question = W.HTML(f'<p class="rlc-question">Predict first: {escape(prediction.question)}</p>')
         # index=None: no option is chosen beforehand
         self.radio = W.RadioButtons(options=prediction.options, index=None, layout={"width": "auto"})
-        self.skip = W.Button(description="Show without a guess", layout={"width": "auto"})
+        self.skip = W.Button(description="Show without a guess",
+                             layout={"width": "auto", "align_self": "flex-start"})
         self.result = W.HTML(layout={"display": "none"})
         super().__init__([question, self.radio, self.skip, self.result])
         self.radio.observe(lambda change: self._answered(change["new"]), "value")
