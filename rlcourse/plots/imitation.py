@@ -71,3 +71,27 @@ def _arrow(axes, start, end, height, colour, bend):
 def _loop(axes, x, colour):
     axes.add_patch(FancyArrowPatch((x - 0.25, 0.46), (x + 0.25, 0.46), arrowstyle="-|>", mutation_scale=14,
                                    connectionstyle="arc3,rad=-1.4", color=PALETTE[colour]))
+
+
+def fork_picture(drives: dict[str, np.ndarray], tree_at: float, tree_radius: float) -> Figure:
+    """One panel for each policy: its drives [n, T + 1, 2] (distance, offset) from above, and the tree.
+
+    The drives must keep their last point at the tree. Those that hit it are vermilion and dashed.
+    """
+    columns = 4
+    rows = -(-len(drives) // columns)
+    with style():
+        figure = new_figure((10, 2.3 * rows))
+        grid = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
+        for axes in grid[len(drives):]:
+            axes.set_axis_off()
+        for axes, (name, paths) in zip(grid, drives.items()):
+            axes.add_patch(Circle((tree_at, 0), tree_radius, color=PALETTE["green"], alpha=0.35))
+            for path in paths:
+                hits = abs(path[-1, 1]) < tree_radius
+                axes.plot(*path.T, color=PALETTE["vermilion" if hits else "blue"],
+                          linestyle="--" if hits else "-", linewidth=0.9, alpha=0.6)
+            axes.set(title=name, xlim=(0, tree_at + tree_radius + 0.5), ylim=(-2.2, 2.2))
+        figure.supxlabel("distance [m]", fontsize=10)
+        figure.supylabel("offset [m]", fontsize=10)
+    return figure
