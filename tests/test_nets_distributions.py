@@ -54,6 +54,12 @@ def test_the_ends_of_the_unit_interval_never_pick_an_impossible_outcome():
     assert inverse_cdf_index(probs, ends).tolist() == [1, 2]
 
 
+def test_outcome_k_owns_its_lower_edge():
+    probs = torch.tensor([0.25, 0.25, 0.5], dtype=torch.float64)
+    edges = torch.tensor([0.25, 0.5, 0.4999, 0.2499], dtype=torch.float64)
+    assert inverse_cdf_index(probs.expand(4, 3), edges).tolist() == [1, 2, 1, 0]
+
+
 def test_diag_gaussian_equals_torch_distributions():
     mean, log_std, action = normal(3, 5, 2, name="m"), normal(3, 5, 2, name="s"), normal(3, 5, 2)
     mean2, log_std2 = normal(3, 5, 2, name="m2"), normal(3, 5, 2, name="s2")

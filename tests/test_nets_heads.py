@@ -147,6 +147,14 @@ def test_autoregressive_conditionals_see_the_earlier_dimensions_and_only_those()
         assert same == [d <= changed for d in range(3)]
 
 
+def test_autoregressive_networks_see_bin_centres_scaled_to_one():
+    """The centres of four bins of any range are −0.75, −0.25, 0.25, 0.75 of its half-width."""
+    head, obs = autoregressive(runs=1), noise(1, 1, O, name="obs")
+    for index, centre in enumerate((-0.75, -0.25, 0.25, 0.75)):
+        expected = head.nets[1](torch.cat((obs, torch.full((1, 1, 1), centre).double()), dim=-1))
+        assert torch.equal(head.logits(obs, torch.tensor([[[index, 0]]]))[..., 1, :], expected)
+
+
 def test_autoregressive_samples_follow_the_density():
     """χ² over 16 cells and Kolmogorov–Smirnov of the place within the cell, 20,000 samples, seed 0;
     each falls below p = 1e-6 once in a million seeds. The dimensions are far from independent."""
@@ -266,6 +274,18 @@ def test_cvae_samples_follow_the_marginal():
     head, exact = linear_cvae()
     sample = head.sample(torch.zeros(1, 20_000, 1).double(), noise(1, 20_000, 2)).detach().flatten().numpy()
     assert stats.kstest(sample, exact.cdf).pvalue > 1e-6
+
+
+def test_flow_loss_of_a_linear_field_by_hand():
+    """v = 2 a_t − 3 t + 0.5 o, with t the first uniform and a₀ the normal quantile of the second."""
+    head = FlowHead(1, 1, runs=1, seed=0, hidden=())
+    with torch.no_grad():
+        head.net.weights[0][0] = torch.tensor([[0.5], [2.0], [-3.0]])
+    obs, action, draw = noise(1, 9, 1, name="obs"), noise(1, 9, 1, name="action"), noise(1, 9, 2)
+    o, a1, t, a0 = (x.numpy() for x in (obs[0, :, 0], action[0, :, 0], draw[0, :, 0], draw[0, :, 1]))
+    a0 = stats.norm.ppf(a0)
+    expected = (2.0 * ((1 - t) * a0 + t * a1) - 3.0 * t + 0.5 * o - (a1 - a0))**2
+    np.testing.assert_allclose(head.loss(obs, action, draw).detach().numpy()[0], expected, rtol=1e-12)
 
 
 def test_categorical_head():
