@@ -45,7 +45,7 @@ class Car(Dynamics):
     every `winding`, because turning by 1/`lobes` of a circle maps it onto itself.
     """
 
-    speed: float = 10.0             # m/s
+    speed: float = 14.0             # m/s
     time_step: float = 0.1          # s
     max_steering: float = 0.15      # 1/m, path curvature at full steering
     gust: float = 0.03              # rad, largest turn by the wind in one step
@@ -59,9 +59,9 @@ class Car(Dynamics):
     look_ahead: float = 10.0        # m, to where the camera's line meets the ground
     view_half_width: float = 9.0    # m, to either side on that line
     blur: float = 0.5               # m, on the ground, of edges and lines
-    grass: float = 0.4              # brightness of the verge; asphalt is 0, edge lines are 1
+    grass: float = 0.3              # brightness of the verge; asphalt is 0, edge lines are 1
     start_offset: float = 0.2       # m, largest lateral offset at the start
-    time_limit: int = 300           # steps; about one lap
+    time_limit: int = 300           # steps; 1.4 laps
 
     def __post_init__(self):
         require_count("lobes", self.lobes, least=2)
