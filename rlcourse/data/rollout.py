@@ -1,7 +1,7 @@
 """Rollouts: T steps of all environments, whatever ends and begins meanwhile."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from ..core.seeding import uniforms
 from .sources import Source, SourceStep
 
 
+@runtime_checkable
 class Actor(Protocol):
     """Whatever acts on observations, such as `nets.policies.Policy`.
 

@@ -4,7 +4,7 @@ A `Dynamics` is a set of functions; a source adds what a rollout needs besides: 
 states, a step counter for the time limit, and the reset.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class SourceStep(NamedTuple):
     truncated: Tensor
 
 
+@runtime_checkable
 class Source(Protocol):
     """What an algorithm may ask of an environment it does not know."""
 
