@@ -328,6 +328,7 @@ for story, look in (("wall, right, door", next_look(wall, 1, door)), ("door, lef
 # alike. Left of the goal one must go right, and right of it left. Without slips and blur, this is what various agents
 # can reach at best (γ = 0.9). [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one on
 # states, and [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history.
+# Whoever sees the state can use [`value_iteration`](../rlcourse/exact/evaluation.py) (F5).
 
 # %%
 from rlcourse.exact.belief import best_belief_value, policy_over_states
