@@ -236,9 +236,9 @@ def belief_update(belief, action, observation, transition_probs, observation_pro
 
 
 # %% [markdown]
-# **See it.** A robot rolls to the right along a [`corridor`](../rlcourse/envs/pomdp.py) with two doors. It reports what
-# it saw, and your filter says where it is ([`belief_figure`](../rlcourse/plots/foundations.py)). One of the reports is
-# wrong. Which one, and when would you have noticed?
+# **See it.** A robot rolls to the right along a [`corridor`](../rlcourse/envs/pomdp.py) with four doors, the cells of which
+# read `wdwwdwdd`. It reports `wdwwwwdd`, and your filter says where it is ([`belief_figure`](../rlcourse/plots/foundations.py)).
+# One report is wrong. Will the filter believe it, and for how long?
 
 # %%
 from rlcourse.envs.pomdp import corridor
@@ -247,8 +247,8 @@ from rlcourse.plots.foundations import belief_figure
 
 def follow():
     """Your filter along one walk of which the true cells are known."""
-    world, right = corridor("wdwwdwww", slip=0.1, blur=0.1), 1
-    cells, reports = [0, 1, 2, 3, 4, 5, 6], "wdwwwww"
+    world, right = corridor("wdwwdwdd", slip=0.1, blur=0.1), 1
+    cells, reports = [0, 1, 2, 3, 4, 5, 6, 7], "wdwwwwdd"
     belief = world.initial * world.observation_probs[:, 0]
     beliefs = [belief / belief.sum()]
     for letter in reports[1:]:
@@ -751,22 +751,23 @@ def expected_advantage(transition_probs, reward_table, initial, new_policy, old_
 
 # %% [markdown]
 # **See it.** Policy iteration ([`policy_iteration`](../rlcourse/exact/evaluation.py)) starts with a policy that knows the immediate reward
-# only, and improves it round by round until nothing changes. Your function says what each round adds, and the lemma says that no
-# round can lose anything. Before you run the cell: will the first rounds add most, or the last?
+# only, and improves it round by round until nothing changes. Your function says what each round adds, averaged over all cells to start
+# from, and the lemma says that no round can lose anything. Before you run the cell: will the first rounds add most, or the last?
 
 
 # %%
 def gains():
     """What each round of policy iteration adds, by your function, and their sum."""
     mdp = four_rooms(slip=0.1).mdp
+    anywhere = (~mdp.terminal).double() / (~mdp.terminal).sum()
     _, policies = policy_iteration(mdp, 0.9)
-    tables, total = (mdp.transition_probs, mdp.reward_table, mdp.initial), 0.0
+    tables, total = (mdp.transition_probs, mdp.reward_table, anywhere), 0.0
     for number, (old, new) in enumerate(zip(policies, policies[1:]), start=1):
         gain = float(expected_advantage(*tables, new, old, 0.9))
         total += gain
-        print(f"round {number:2}: {gain:8.5f}")
+        print(f"round {number:2}: {gain:7.4f}")
     at_once = float(expected_advantage(*tables, policies[-1], policies[0], 0.9))
-    print(f"together {total:8.5f}; from the first policy to the last at once {at_once:.5f}")
+    print(f"together {total:7.4f}; from the first policy to the last at once {at_once:.4f}")
 
 
 ex.demo("q6", gains)
