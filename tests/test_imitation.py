@@ -78,21 +78,37 @@ def test_slope_two_where_it_should_be_and_one_beyond():
     assert slope(0.1, 1000) == pytest.approx(1.0, abs=0.02)  # εT = 100
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.001, 0.5))
-def test_both_bounds_hold_on_random_problems(seed, largest_rate):
-    horizon = 10
-    mdp, teacher = random_mdp(5, 3, seed=seed), random_deterministic_policy(5, 3, seed=seed)
-    error = largest_rate * torch.rand(5, 1, generator=generator(seed, "rates"), dtype=double)
-    learner = (1 - error) * teacher + error * (1 - teacher) / 2
-    train_, run = state_marginals(mdp, teacher, horizon), state_marginals(mdp, learner, horizon)
-    mistakes = exact_cost(run, learner, 1 - teacher).sum()
-    in_expectation = exact_cost(train_, learner, 1 - teacher).max()
-    steps = torch.tensor(horizon)
-    assert mistakes <= no_recovery_cost(error.max(), steps) + 1e-12
-    assert mistakes <= expectation_bound(in_expectation, steps) + 1e-12
-    allowed = distribution_shift_bound(in_expectation, torch.arange(horizon + 1))
-    assert bool((total_variation(run, train_) <= allowed + 1e-12).all())
+def off_path_fool(seed, states=100, horizon=6):
+    """A problem, its expert, and a learner that errs a little where the expert goes and always elsewhere.
+
+    Odd seeds err at rates that differ from state to state, even ones at one rate.
+    """
+    mdp = random_mdp(states, 3, seed=seed, successors=2)
+    teacher = random_deterministic_policy(states, 3, seed=seed)
+    expected = state_marginals(mdp, teacher, horizon)
+    on_path = expected[:-1].sum(0) > 0
+    rates = 0.2 * torch.rand(states, generator=generator(seed, "rates"), dtype=double)
+    error = torch.where(on_path, rates if seed % 2 else rates[0], 1.0)
+    learner = (1 - error)[:, None] * teacher + error[:, None] * (1 - teacher) / 2
+    return mdp, teacher, learner, expected, error[on_path].max()
+
+
+def test_both_bounds_hold_on_random_problems_and_are_nearly_reached():
+    """The learner knows nothing off the expert's path: without that, any bound above εT would pass."""
+    horizon, ratios = 6, []
+    for seed in range(100):
+        mdp, teacher, learner, expected, largest = off_path_fool(seed)
+        own = state_marginals(mdp, learner, horizon)
+        mistakes = exact_cost(own, learner, 1 - teacher).sum()
+        in_expectation = exact_cost(expected, learner, 1 - teacher).max()
+        steps = torch.tensor(horizon)
+        allowed = distribution_shift_bound(in_expectation, torch.arange(horizon + 1))
+        ratios.append([float(mistakes / no_recovery_cost(largest, steps)),
+                       float(mistakes / expectation_bound(in_expectation, steps)),
+                       float((total_variation(own, expected)[1:] / allowed[1:]).max())])
+    largest_ratios = torch.tensor(ratios).max(0).values
+    assert bool((largest_ratios <= 1 + 1e-9).all())
+    assert bool((largest_ratios > torch.tensor([0.7, 0.6, 0.99])).all())
 
 
 def test_the_bounds_are_tight_on_two_ropes_and_the_mixture_is_wrong():
@@ -110,19 +126,19 @@ def test_the_bounds_are_tight_on_two_ropes_and_the_mixture_is_wrong():
     assert float(total) == pytest.approx(3 * epsilon) == float(bound)  # ε, then ε + ε: equality here too
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.0, 0.5))
-def test_cost_is_at_most_recoverability_times_own_error(seed, epsilon):
-    horizon = 8
-    mdp, teacher = random_mdp(5, 3, seed=seed), random_deterministic_policy(5, 3, seed=seed)
-    cost = mdp.reward_table
-    learner = imperfect(teacher, torch.ones(5, dtype=torch.bool), epsilon)
-    values, q_values = finite_horizon_values(mdp, teacher, horizon, reward_table=cost)
-    u = float((q_values - values[:-1, :, None]).max().clamp(min=0))
-    run = state_marginals(mdp, learner, horizon)
-    own_error = exact_cost(run, learner, 1 - teacher).mean()
-    gap = exact_cost(run, learner, cost).sum() - (mdp.initial * values[0]).sum()
-    assert float(gap) <= float(dagger_bound(own_error, torch.tensor(horizon), u)) + 1e-9
+def test_cost_is_at_most_recoverability_times_own_error():
+    """For costs that are not the mistake itself; random rewards serve as costs."""
+    horizon, ratios = 6, []
+    for seed in range(100):
+        mdp, teacher, learner, _, _ = off_path_fool(seed)
+        cost = mdp.reward_table
+        values, q_values = finite_horizon_values(mdp, teacher, horizon, reward_table=cost)
+        u = float((q_values - values[:-1, :, None]).max())
+        own = state_marginals(mdp, learner, horizon)
+        own_error = exact_cost(own, learner, 1 - teacher).mean()
+        gap = exact_cost(own, learner, cost).sum() - (mdp.initial * values[0]).sum()
+        ratios.append(float(gap / dagger_bound(own_error, torch.tensor(horizon), u)))
+    assert max(ratios) <= 1 and max(ratios) > 0.1
 
 
 def test_noise_reaches_further_and_keeps_the_distribution_whole():

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.colors import PowerNorm
 
+from .distribution_shift import place_names
 from .style import LINE_STYLES, PALETTE
 
 
@@ -13,25 +14,25 @@ def setup(figure, frame) -> dict:
     image = drive.imshow(np.zeros((2 * half_width + 1, horizon + 1)), origin="lower", aspect="auto",
                          extent=(-0.5, horizon + 0.5, -half_width - 0.5, half_width + 0.5),
                          norm=PowerNorm(0.4, 0.0, 1.0), interpolation="nearest")
-    drive.set(title="The learner (■ labelled places)", xlabel="step t")
-    drive.set_yticks((-half_width, 0, half_width), ("fallen, or\nditch", "rope, or\ncrown", "ditch"))
+    drive.set(title="The learner (orange: labelled)", xlabel="step t")
     drive.grid(False)
     covered, = drive.plot([], [], "s", color=PALETTE["orange"], markersize=6)
-    artists = {"image": image, "covered": covered}
+    artists = {"image": image, "covered": covered, "places": place_names(drive, half_width)}
     artists.update(_density_panel(densities, half_width))
     artists.update(_cost_panel(costs, len(frame.costs) - 1))
     return artists
 
 
 def _density_panel(axes, half_width):
-    axes.set(title="Share of a drive spent there", xlabel="share", xscale="log", xlim=(1e-5, 2),
+    axes.set(title="Share of a drive spent there", xlabel="share", xscale="log", xlim=(1e-5, 30),
              ylim=(-half_width - 0.5, half_width + 0.5))
     axes.set_yticks((-half_width, 0, half_width), ("", "", ""))
+    axes.set_xticks((1e-4, 1e-2, 1), ("0.0001", "0.01", "1"))
     axes.minorticks_off()
     data, = axes.plot([], [], "o-", color=PALETTE["orange"], linewidth=4, alpha=0.6, label="labels")
     learner, = axes.plot([], [], "s", linestyle=LINE_STYLES["dashed"], color=PALETTE["blue"],
                          markersize=4, label="learner")
-    axes.legend(handles=(data, learner), loc="upper left", frameon=True, framealpha=0.85, edgecolor="none")
+    axes.legend(handles=(data, learner), loc="upper right", frameon=True, framealpha=0.85, edgecolor="none")
     return {"data": data, "learner": learner}
 
 
@@ -62,4 +63,6 @@ def update(artists: dict, frame) -> list:
     artists["here"].set_data([frame.round], [frame.costs[frame.round]])
     for name in ("worst", "promised"):
         artists[name].set_data([-1, len(rounds)], [getattr(frame, name)] * 2)
-    return list(artists.values())
+    for label, name in zip(artists["places"], frame.places):
+        label.set_text(name)
+    return [*artists["places"], *(artist for name, artist in artists.items() if name != "places")]

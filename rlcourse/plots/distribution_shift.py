@@ -10,13 +10,13 @@ def setup(figure, frame) -> dict:
     """Build the four panels with limits that fit every setting; returns the artists."""
     half_width, longest = frame.data_density.shape[1] // 2, len(frame.shift) - 1
     panels = figure.subplots(2, 2, width_ratios=(1.15, 1))
-    artists = {"data": _density(figure, panels[0, 0], "Where the data are (■ places they show)", half_width, longest),
+    artists = {"data": _density(figure, panels[0, 0], "Where the data are (orange: places they show)", half_width, longest),
                "learner": _density(figure, panels[1, 0], "Where the imitator is, and eight of its drives",
                                    half_width, longest)}
-    panels[0, 0].set_xlabel("")
     drives = frame.drives.shape[1]
     artists["drives"] = panels[1, 0].plot(np.zeros((1, drives)), np.zeros((1, drives)), color="white",
                                           linewidth=0.7, alpha=0.7)
+    artists["places"] = [place_names(axes, half_width) for axes in panels[:, 0]]
     artists["covered"], = panels[0, 0].plot([], [], "s", color=PALETTE["orange"], markersize=6)
     artists.update(_shift_panel(panels[0, 1], longest))
     artists.update(_cost_panel(panels[1, 1], len(frame.cost)))
@@ -31,7 +31,6 @@ def _density(figure, axes, title, half_width, longest):
                         extent=(-0.5, longest + 0.5, -half_width - 0.5, half_width + 0.5),
                         norm=PowerNorm(0.4, 0.0, 1.0), interpolation="nearest")
     axes.set(title=title, xlabel="step t")
-    axes.set_yticks((-half_width, 0, half_width), ("fallen, or\nditch", "rope, or\ncrown", "ditch"))
     axes.grid(False)
     bar = figure.colorbar(image, ax=axes, ticks=(0, 0.01, 0.1, 0.5, 1), pad=0.02)
     bar.set_ticklabels(("0", ".01", ".1", ".5", "1"))
@@ -39,28 +38,37 @@ def _density(figure, axes, title, half_width, longest):
     return image
 
 
+def place_names(axes, half_width) -> list:
+    """Three empty labels beside the axis, at its bottom, middle and top: they change with the world."""
+    axes.set_yticks((-half_width, 0, half_width), ("       ",) * 3)
+    return [axes.text(-0.02, y, "", transform=axes.get_yaxis_transform(), ha="right", va="center",
+                      fontsize=9) for y in (-half_width, 0, half_width)]
+
+
 def _shift_panel(axes, longest):
     axes.set(title="Distance of the imitator from the expert", xlabel="step t", ylabel="total variation",
-             xlim=(0, longest), ylim=(0, 1.02))
+             xlim=(0, longest), ylim=(0, 1.3), yticks=(0, 0.25, 0.5, 0.75, 1))
     bound, = axes.plot([], [], color=PALETTE["vermilion"], linestyle=LINE_STYLES["dotted"], label="bound εt")
     shift, = axes.plot([], [], color=PALETTE["blue"], label="exact")
-    _legend(axes, (bound, shift), "upper left")
+    axes.legend(handles=(bound, shift), loc="upper left", ncols=2)
     return {"shift": shift, "shift_bound": bound}
 
 
 def _cost_panel(axes, longest):
     axes.set(title="Expected mistakes up to the horizon", xlabel="horizon T", ylabel="mistakes",
-             xscale="log", yscale="log", xlim=(8, longest), ylim=(2e-3, 5e2))
-    axes.set_xticks((10, 25, 50, 100, 200, 400), ("10", "25", "50", "100", "200", "400"))
+             xscale="log", yscale="log", xlim=(1, longest), ylim=(1e-3, 1e3))
+    axes.set_xticks((1, 5, 10, 50, 100, 400), ("1", "5", "10", "50", "100", "400"))
     axes.minorticks_off()
     worst, = axes.plot([], [], color=PALETTE["vermilion"], linestyle=LINE_STYLES["dotted"],
-                       label="if nothing is recovered")
-    promised, = axes.plot([], [], color=PALETTE["green"], linestyle=LINE_STYLES["dashed"], label="εT")
+                       label="nothing recovered (A)", zorder=3)
+    quadratic, = axes.plot([], [], color=PALETTE["grey"], linestyle=LINE_STYLES["dash-dot"], linewidth=1.2,
+                           label="εT(T+1)/2 (B): slope 2")
+    promised, = axes.plot([], [], color=PALETTE["green"], linestyle=LINE_STYLES["dashed"], label="εT: slope 1")
     cost, = axes.plot([], [], color=PALETTE["blue"], label="exact")
     here, = axes.plot([], [], "o", color=PALETTE["blue"], markersize=7)
     reading = axes.text(0.03, 0.95, "", transform=axes.transAxes, va="top")
-    _legend(axes, (worst, cost, promised), "lower right")
-    return {"worst": worst, "promised": promised, "cost": cost, "here": here, "reading": reading}
+    _legend(axes, (quadratic, worst, cost, promised), "lower right")
+    return {"quadratic": quadratic, "worst": worst, "promised": promised, "cost": cost, "here": here, "reading": reading}
 
 
 def _legend(axes, handles, place):
@@ -80,13 +88,17 @@ def update(artists: dict, frame) -> list:
         line.set_xdata([frame.horizon, frame.horizon])
     artists["shift"].set_data(times, frame.shift)
     artists["shift_bound"].set_data(times, frame.shift_bound)
-    for name in ("cost", "promised", "worst"):
+    for name in ("cost", "promised", "quadratic", "worst"):
         artists[name].set_data(horizons, getattr(frame, name))
     artists["here"].set_data([frame.horizon], [frame.cost_here])
     artists["reading"].set_text(_reading(frame))
-    moved = []
-    for artist in artists.values():
-        moved += artist if isinstance(artist, list) else [artist]
+    labels = [label for panel in artists["places"] for label in panel]
+    for label, name in zip(labels, 2 * frame.places):
+        label.set_text(name)
+    moved = list(labels)
+    for name, artist in artists.items():
+        if name != "places":
+            moved += artist if isinstance(artist, list) else [artist]
     return moved
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from .figures import new_figure
 from .style import PALETTE, style
@@ -74,7 +74,7 @@ def _loop(axes, x, colour):
 
 
 def fork_picture(drives: dict[str, np.ndarray], tree_at: float, tree_radius: float) -> Figure:
-    """One panel for each policy: its drives [n, T + 1, 2] (distance, offset) from above, and the tree.
+    """One panel for each policy: its drives [n, T + 1, 2] (distance, offset) from above; the tree lies across the road.
 
     The drives must keep their last point at the tree. Those that hit it are vermilion and dashed.
     """
@@ -86,12 +86,12 @@ def fork_picture(drives: dict[str, np.ndarray], tree_at: float, tree_radius: flo
         for axes in grid[len(drives):]:
             axes.set_axis_off()
         for axes, (name, paths) in zip(grid, drives.items()):
-            axes.add_patch(Circle((tree_at, 0), tree_radius, color=PALETTE["green"], alpha=0.35))
+            axes.add_patch(Rectangle((tree_at, -tree_radius), 0.25, 2 * tree_radius, color=PALETTE["green"]))
             for path in paths:
                 hits = abs(path[-1, 1]) < tree_radius
                 axes.plot(*path.T, color=PALETTE["vermilion" if hits else "blue"],
                           linestyle="--" if hits else "-", linewidth=0.9, alpha=0.6)
-            axes.set(title=name, xlim=(0, tree_at + tree_radius + 0.5), ylim=(-2.2, 2.2))
+            axes.set(title=name, xlim=(0, tree_at + 0.5), ylim=(-2.2, 2.2))
         figure.supxlabel("distance [m]", fontsize=10)
         figure.supylabel("offset [m]", fontsize=10)
     return figure

@@ -36,6 +36,8 @@ STYLE = {
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.dpi": 100,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],       # shipped with matplotlib: the same on every machine
     "font.size": 10,

@@ -9,9 +9,9 @@ from .prediction import Prediction
 
 def describe(frame: Frame) -> str:
     """The numbers that the picture shows."""
-    return (f"After {frame.round} rounds: {frame.costs[frame.round]:.3g} expected mistakes in {HORIZON} steps "
+    return (f"After {frame.round} round{'s' * (frame.round != 1)}: {frame.costs[frame.round]:.3g} expected mistakes in {HORIZON} steps "
             f"(εT = {frame.promised:.3g}, {frame.worst:.3g} if nothing is recovered), "
-            f"{int(frame.covered.sum())} places with a label, "
+            f"labels in {int(frame.covered.sum())} of the places, "
             f"total variation between labels and learner {frame.shift:.3f}.")
 
 
@@ -21,13 +21,13 @@ def dagger_rounds() -> Explorer:
         name="dagger_rounds", controls=CONTROLS, compute=compute, setup=setup, update=update,
         describe=describe, size=(10, 3.6),
         try_this=(
-            "Move the rounds from 0 to 3, one at a time. Where do new labels appear first, at the edge of "
-            "the known places or in the ditch? Why there?",
-            "With one drive a round, how many rounds does the cost need to reach εT? With twenty?",
+            "Move the rounds up from 0, one at a time. Where do the first new labels appear, next to the "
+            "known places or far out? Which places are last, and why?",
+            "With one drive a round, how many rounds does the cost need to reach εT? With two, with twenty?",
             "Choose the rope on which a fall is final. Labels arrive after the fall. Why do they not help?"),
         prediction=Prediction(
-            question="after plain cloning (round 0) the learner drives itself and the expert labels every "
-                     "place it comes to. Where does the first round bring labels?",
+            question="after plain cloning (round 0) the learner drives itself, once a round, and the expert "
+                     "labels every place it comes to. Where does the first round bring labels?",
             options=("next to the crown, where the data end", "everywhere at once",
                      "in and beside the ditch, where a lost learner spends its time"),
             answer="in and beside the ditch, where a lost learner spends its time",

@@ -24,18 +24,18 @@ def distribution_shift() -> Explorer:
         name="distribution_shift", controls=CONTROLS, compute=compute, setup=setup, update=update,
         describe=describe, size=(10, 5.4),
         try_this=(
-            "Set ε to 0 and then to the smallest value above it. At which steps do the two densities still "
-            "agree, and where does the difference go?",
-            "Double the horizon from 25 to 50, 100, 200 and read the factor on the cost. Which of the two "
-            "lines, εT or the dotted one, does the exact cost run parallel to? Now do the same at ε = 0.1.",
-            "Go back to ε = 0.01 and T = 200 and move the noise in the expert up from zero. The data get "
-            "worse. What happens to the imitator, and at which value?",
+            "Set ε to 0 and then to the smallest value above it. Where does the probability go that the "
+            "imitator has lost, and when?",
+            "Go through the horizons 25, 50, 100, 200 and read the factor for twice the horizon. A line of "
+            "slope 1 would give 2, one of slope 2 would give 4. Do the same at ε = 0.1.",
+            "Go to ε = 0.01 and T = 200 and move the noise in the expert up from zero. The demonstrations "
+            "get worse. What happens to the imitator, and at which value?",
             "Do the same on each rope. One of the two cannot be helped. Why?"),
         prediction=Prediction(
             question="an imitator errs on 1 % of the steps where the expert drove. Its drives become twice "
                      "as long, 100 steps instead of 50. By what factor does its expected number of mistakes "
                      "grow?",
-            options=("by 1: the rate stays the same", "by 2", "by about 3.6", "by more than 10"),
-            answer="by about 3.6",
+            options=("by 1: the rate stays the same", "by 2", "by almost 4", "by more than 10"),
+            answer="by almost 4",
             because="A constant rate would give 2. But the first mistake takes the imitator to places the "
                     "data never showed, where it goes on making mistakes: the number grows almost like T²."))

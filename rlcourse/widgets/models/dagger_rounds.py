@@ -13,16 +13,16 @@ import torch
 from ...equations.imitation import clone, imperfect, most_frequent_action
 from ...exact.propagation import exact_cost, state_marginals, total_variation
 from .controls import Choice, Slider
-from .distribution_shift import WORLDS, on_axis, world_tables
+from .distribution_shift import PLACES, ROPE_PLACES, WORLDS, on_axis, world_tables
 
-ROUNDS = 8
+ROUNDS = 6
 HORIZON = 100
 
 CONTROLS = (
     Slider("round", "rounds of DAgger", tuple(range(ROUNDS + 1)), 0),
-    Choice("world", "world", WORLDS, WORLDS[0]),
-    Slider("episodes", "drives per round", (1, 2, 5, 10, 20), 2),
+    Slider("episodes", "drives per round", (1, 2, 5, 10, 20), 1),
     Slider("epsilon", "error rate ε", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), 0.01),
+    Choice("world", "world", WORLDS, WORLDS[0]),
 )
 
 
@@ -32,6 +32,7 @@ class Frame:
 
     round: int
     world: str
+    places: tuple[str, str, str]  # what bottom, middle and top of the axis are called
     epsilon: float
     covered: np.ndarray  # [2W + 1] bool: places with a label by now
     data_density: np.ndarray  # [2W + 1], all labels so far
@@ -66,7 +67,7 @@ def all_costs(world: str, episodes: int, epsilon: float) -> np.ndarray:
                      for policy, _, _ in all_rounds(world, episodes, epsilon)])
 
 
-def compute(round: int, world: str, episodes: int, epsilon: float) -> Frame:
+def compute(round: int, episodes: int, epsilon: float, world: str) -> Frame:
     """The frame of one setting of `CONTROLS`."""
     mdp, _, _, row = world_tables(world)
     policy, covered, data = all_rounds(world, episodes, epsilon)[round]
@@ -74,6 +75,6 @@ def compute(round: int, world: str, episodes: int, epsilon: float) -> Frame:
     learner = by_step[:-1].mean(0)
     steps = np.arange(1, HORIZON + 1)
     return Frame(
-        round, world, epsilon, on_axis(covered, row), on_axis(data, row), on_axis(learner, row),
+        round, world, PLACES.get(world, ROPE_PLACES), epsilon, on_axis(covered, row), on_axis(data, row), on_axis(learner, row),
         on_axis(by_step, row), float(total_variation(data, learner)), all_costs(world, episodes, epsilon),
         promised=epsilon * HORIZON, worst=float(np.sum(1 - (1 - epsilon) ** steps)))

@@ -13,8 +13,8 @@ import torch
 from ...algorithms.tabular_imitation import drive
 from ...core.seeding import generator
 from ...envs import lane, tightrope
-from ...equations.imitation import (clone, distribution_shift_bound, imperfect, most_frequent_action,
-                                    no_recovery_cost, noisy_expert)
+from ...equations.imitation import (clone, distribution_shift_bound, expectation_bound, imperfect,
+                                    most_frequent_action, no_recovery_cost, noisy_expert)
 from ...exact.propagation import exact_cost, state_marginals, total_variation
 from .controls import Choice, Slider
 
@@ -23,12 +23,14 @@ LONGEST = 200  # the longest horizon offered
 DEMONSTRATIONS, DEMONSTRATION_STEPS = 20, 100
 DRIVES = 8
 WORLDS = ("lane", "rope, a fall is final", "rope, climbing back is possible")
+PLACES = {WORLDS[0]: ("ditch", "crown", "ditch")}  # names of the axis: bottom, middle, top
+ROPE_PLACES = ("fallen", "rope", "")
 
 CONTROLS = (
-    Choice("world", "world", WORLDS, WORLDS[0]),
+    Slider("horizon", "horizon T", (1, 5, 10, 25, 50, 100, 150, 200), 50),
     Slider("epsilon", "error rate ε", (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), 0.01),
-    Slider("horizon", "horizon T", (10, 25, 50, 100, 150, 200), 100),
     Slider("noise", "noise in the expert η", (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3), 0.0),
+    Choice("world", "world", WORLDS, WORLDS[0]),
 )
 
 
@@ -37,6 +39,7 @@ class Frame:
     """One setting of the controls. Rows run over t = 0 … LONGEST, columns over the offset."""
 
     world: str
+    places: tuple[str, str, str]  # what bottom, middle and top of the axis are called
     epsilon: float
     horizon: int
     noise: float
@@ -48,7 +51,8 @@ class Frame:
     shift_bound: np.ndarray  # [LONGEST + 1] min(1, εt)
     cost: np.ndarray  # [2 LONGEST] expected mistakes up to T = 1 … 2 LONGEST
     promised: np.ndarray  # [2 LONGEST] εT
-    worst: np.ndarray  # [2 LONGEST] the cost if nothing is ever recovered
+    quadratic: np.ndarray  # [2 LONGEST] εT(T + 1)/2, the bound of proof B
+    worst: np.ndarray  # [2 LONGEST] the bound of proof A: the cost if nothing is ever recovered
     cost_here: float  # at the chosen horizon
     doubling: float | None  # cost at twice the horizon over cost here; None if nothing is lost
 
@@ -78,7 +82,7 @@ def cloned_policy(mdp, expert_policy: torch.Tensor, noise: float, epsilon: float
     return imperfect(clone(counts, most_frequent_action(counts)), covered, epsilon), covered
 
 
-def compute(world: str, epsilon: float, horizon: int, noise: float) -> Frame:
+def compute(horizon: int, epsilon: float, noise: float, world: str) -> Frame:
     """The frame of one setting of `CONTROLS`."""
     mdp, expert_policy, cost_table, row = world_tables(world)
     policy, covered = cloned_policy(mdp, expert_policy, noise, epsilon)
@@ -91,13 +95,13 @@ def compute(world: str, epsilon: float, horizon: int, noise: float) -> Frame:
     rate = torch.tensor(epsilon, dtype=torch.float64)
     here, twice = float(cost[horizon - 1]), float(cost[2 * horizon - 1])
     return Frame(
-        world, epsilon, horizon, noise, on_axis(covered, row),
+        world, PLACES.get(world, ROPE_PLACES), epsilon, horizon, noise, on_axis(covered, row),
         data_density=on_axis(data, row), learner_density=on_axis(learner[:LONGEST + 1], row),
         drives=np.asarray(row)[drives[:, 0].numpy()] - HALF_WIDTH,
         shift=total_variation(learner[:LONGEST + 1], clean).numpy(),
         shift_bound=distribution_shift_bound(rate, torch.arange(LONGEST + 1)).numpy(),
-        cost=cost.numpy(), promised=(rate * steps).numpy(), worst=no_recovery_cost(rate, steps).numpy(),
-        cost_here=here, doubling=twice / here if here > 0 else None)
+        cost=cost.numpy(), promised=(rate * steps).numpy(), quadratic=expectation_bound(rate, steps).numpy(),
+        worst=no_recovery_cost(rate, steps).numpy(), cost_here=here, doubling=twice / here if here > 0 else None)
 
 
 def on_axis(by_state: torch.Tensor, row: list[int]) -> np.ndarray:
