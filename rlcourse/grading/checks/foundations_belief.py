@@ -55,7 +55,8 @@ def _random_cases(seed: int) -> Iterator[Case]:
 
 
 _LOOK = table([[0.9, 0.1], [0.1, 0.9]])
-_THREE = (table([0.2, 0.5, 0.3]), 1, 2, 0.5 * RING + 0.5 / 3, table([[0.6, 0.3, 0.1], [0.1, 0.7, 0.2], [0.2, 0.1, 0.7]]))
+_THREE = (table([0.2, 0.5, 0.3]), 1, 2, 0.5 * RING + 0.5 / 3,
+          table([[0.6, 0.3, 0.1], [0.1, 0.7, 0.2], [0.2, 0.1, 0.7]]))
 _BLIND = (table([0.5, 0.5]), 0, 1, ROOMS, table([[0.5, 0.5], [0.5, 0.5]]))
 
 QUESTION = Question(
