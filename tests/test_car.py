@@ -115,22 +115,27 @@ def ground_by_rays(car, state, camera_offset, camera_yaw):
     return np.array(offsets)
 
 
+def painted(car, offset):
+    """The brightness of the ground, written out once more."""
+    beyond = (np.abs(offset) - car.half_width) / car.blur
+    grass = car.grass / (1 + np.exp(-2 * beyond))
+    return grass + (1 - grass) * np.exp(-beyond**2 / 2)
+
+
 @pytest.mark.parametrize("camera", [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.2)])
 def test_the_camera_sees_what_rays_hit(camera):
-    # On a circle the arc is exact (the centre line of the oracle is cut into 5 mm). On the winding road it
-    # places what can be seen of the road within the blur, 0.08 m in the mean; with the curvature at the car
-    # instead of that at a third of the way it would be six times as far off.
-    for car, furthest, mean in ((Car(winding=0.0), 1e-4, 1e-4), (CAR, CAR.blur, 0.08)):
-        errors, careless = [], []
-        for state in random_states((5,), seed=3, offset=1.0, heading=0.2):
-            expected = ground_by_rays(car, state.numpy(), *camera)
-            s, y, psi = state
-            road = np.abs(expected) < car.half_width + 0.5
-            for ahead, found in ((car.look_ahead / 3, errors), (0.0, careless)):
-                ours = car.ground_offset(y + camera[0], psi + camera[1], car.curvature(s + ahead)).numpy()
-                found.extend(np.abs(ours - expected)[road])
-        assert len(errors) > 25 and max(errors) < furthest and np.mean(errors) < mean
-    assert np.mean(careless) > 4 * np.mean(errors)
+    # On a circle the arc is exact (the centre line of the oracle is cut into 5 mm). On the winding road it is an
+    # approximation: pictures differ by 0.018 in the mean, and three times as much if the curvature is read at
+    # the car or too far ahead, instead of at a third of the way (which a shifted state imitates).
+    for car, mean in ((Car(winding=0.0), 1e-6), (CAR, 0.018)):
+        errors, near, far = [], [], []
+        for state in random_states((12,), seed=3, offset=1.0, heading=0.2):
+            expected = painted(car, ground_by_rays(car, state.numpy(), *camera))
+            along = torch.tensor([car.look_ahead / 3, 0.0, 0.0], dtype=torch.float64)
+            for found, seen_from in ((errors, state), (near, state - along), (far, state + along)):
+                found.append(np.abs(car.observe_from(seen_from, *camera).numpy() - expected).mean())
+        assert np.mean(errors) < mean
+    assert min(np.mean(near), np.mean(far)) > 3 * np.mean(errors)
 
 
 def test_paint_by_hand():

@@ -18,13 +18,14 @@ def test_mean_band_equals_scipy_column_by_column():
 
 
 def test_interquartile_band_agrees_with_scipys_bootstrap():
-    # Both are Monte Carlo with 4,000 resamples (seeds fixed): their ends agree to 0.1 standard deviations.
+    # Both are Monte Carlo with 4,000 resamples of eight values, whose means are few and lie apart: the ends
+    # agree to a quarter of a standard deviation (seeds fixed), an eighth of the interval's width.
     band = interquartile_band(CURVES, generator(0, "bootstrap"), resamples=4000)
     assert np.allclose(band.centre, stats.trim_mean(CURVES, 0.25, axis=0))
     for column, low, high in zip(CURVES.T, band.low, band.high):
         other = stats.bootstrap((column,), lambda x, axis: stats.trim_mean(x, 0.25, axis=axis), n_resamples=4000,
                                 method="percentile", rng=np.random.default_rng(1)).confidence_interval
-        assert abs(low - other.low) < 0.1 and abs(high - other.high) < 0.1
+        assert abs(low - other.low) < 0.25 and abs(high - other.high) < 0.25
     again = interquartile_band(CURVES, generator(0, "bootstrap"), resamples=4000)
     assert np.array_equal(band.low, again.low) and "8 runs" in band.label
     assert not np.array_equal(band.low, interquartile_band(CURVES, generator(1, "bootstrap"), resamples=4000).low)
