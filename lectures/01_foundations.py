@@ -15,22 +15,22 @@
 # # Lecture 01 · Foundations: a distribution that you make yourself
 #
 # A learner that recognises cats does not change the cats. A learner that steers a car decides, with every
-# answer it gives, which question it will be asked next. That one difference makes the subject of this
-# course, and everything in this lecture is a way to keep hold of it: an object that describes *where a
-# policy goes* (the state marginal), a number that says *what that is worth* (the objective), a function
-# that says *what a decision is worth* (the values), and two short lemmas that say what happens to the
-# number when the policy changes, or when the model is wrong.
+# answer it gives, which question it will be asked next. That one difference makes the subject of this course,
+# and everything in this lecture is a way to keep hold of it: an object that describes *where a policy goes*
+# (the state marginal), a number that says *what that is worth* (the objective), a function that says
+# *what a decision is worth* (the values), and two short lemmas that say what happens to the number when the
+# policy changes, or when the model is wrong.
 #
-# Nothing is learned in this lecture. All problems are small enough to be solved exactly, on purpose: an
-# exact answer is the only thing that a learning algorithm can be checked against, and every later
-# lecture comes back to the functions that you meet here.
+# Next to nothing is learned in this lecture. All problems are small enough to be solved exactly, on purpose: an
+# exact answer is the only thing that a learning algorithm can be checked against, and every later lecture comes
+# back to the functions that you meet here.
 #
 # **You need** Python with PyTorch tensors, expectations, conditional probabilities, and matrices.
 #
-# **You will be able to** carry a state distribution forward and know when you have mixed up its indices;
-# keep a belief about what you cannot see; write the objective in four forms and say which is which;
-# compute values by a linear solve, by iteration and by simulation; say which part of an algorithm costs
-# what; and use the two lemmas on which lectures 02, 03 and 07 rest.
+# **You will be able to** carry a state distribution forward and know when you have mixed up its indices; keep a
+# belief about what you cannot see; write the objective in four forms and say which is which; compute values by
+# a linear solve, by iteration and by simulation; say which part of an algorithm costs what; and use the two
+# lemmas on which lectures 02, 03 and 07 rest.
 
 # %%
 from rlcourse.notebook import start
@@ -40,21 +40,21 @@ start()
 # %% [markdown]
 # ## F1 Supervised learning and reinforcement learning
 #
-# Supervised learning is given pairs $(x_i, y_i)$ that are *independent*, come from *one distribution* that
-# does not depend on what the learner thinks of them, and carry *the right answer* $y_i$. In reinforcement
-# learning all three fail.
+# Supervised learning is given pairs $(x_i, y_i)$ that are *independent*, come from *one distribution* that does
+# not depend on what the learner thinks of them, and carry *the right answer* $y_i$. In reinforcement learning
+# all three fail.
 #
 # * **The data depend on the policy.** Which states are seen is decided by the actions taken.
 # * **The data are correlated.** The next state begins where the last one ended.
-# * **There is no right answer,** only a reward: a judgement of what was done, possibly long after it was
-#   done, and silent about everything that was not done.
+# * **There is no right answer,** only a reward: a judgement of what was done, possibly long after it was done,
+#   and silent about everything that was not done.
 #
-# These are easy words. How much do they matter? Take [`four_rooms`](../rlcourse/envs/maps.py) joined by doors, with
-# a start in one corner and a goal in the opposite one that pays 1 and leads back to the start. One step
-# in ten slips sideways. We let two policies live there, one aimless and one very good, and ask for the
-# share of its time that each spends in each cell
-# ([`stationary_distribution`](../rlcourse/exact/stationary.py), defined in F4). The good one comes from
-# [`policy_iteration`](../rlcourse/exact/evaluation.py), explained in F5. Use it here as a black box.
+# These are easy words. How much do they matter? Take [`four_rooms`](../rlcourse/envs/maps.py) joined by doors,
+# with a start in one corner and a goal in the opposite one that pays 1 and leads back to the start. One step in
+# ten slips sideways. We let two policies live there, one aimless and one very good, and ask for the share of
+# its time that each spends in each cell ([`stationary_distribution`](../rlcourse/exact/stationary.py), defined
+# in F4). The good one comes from [`policy_iteration`](../rlcourse/exact/evaluation.py), explained in F5. Use it
+# here as a black box.
 
 # %%
 import torch
@@ -76,17 +76,17 @@ maps_figure({name: rooms.picture(share).sqrt().numpy() for name, share in share_
             label="√ share of time", start=(1, 1), goal=(11, 11))
 
 # %% [markdown]
-# *What to notice.* The two maps come from the same world. Only a third of what one policy sees is seen by
-# the other as well (the overlap is one minus the [`total_variation`](../rlcourse/exact/propagation.py), and the
+# *What to notice.* The two maps come from the same world. Only a third of what one policy sees is seen by the
+# other as well (the overlap is one minus the [`total_variation`](../rlcourse/exact/propagation.py), and the
 # pictures were made by [`maps_figure`](../rlcourse/plots/foundations.py)). A function fitted to the left map's
-# data knows next to nothing of the corridor on which the right policy lives. In supervised learning this
-# is called a shift of distribution and is an accident. Here it is what *improving* means.
+# data knows next to nothing of the corridor on which the right policy lives. In supervised learning this is
+# called a shift of distribution and is an accident. Here it is what *improving* means.
 #
-# Now the second bullet. We estimate one number, the share of time that the aimless policy spends in the
-# first room, from a thousand consecutive steps. To be fair the walk starts from the stationary
-# distribution, so that each *single* step has exactly the right distribution, and only the
-# dependence between steps is left. Four hundred walkers, made by [`drive`](../rlcourse/algorithms/tabular_imitation.py) with
-# random numbers from a named [`generator`](../rlcourse/core/seeding.py), show how far such an estimate is off.
+# Now the second bullet. We estimate one number, the share of time that the aimless policy spends in the first
+# room, from a thousand consecutive steps. To be fair the walk starts from the stationary distribution, so that
+# each *single* step has exactly the right distribution, and only the dependence between steps is left. Four
+# hundred walkers, made by [`drive`](../rlcourse/algorithms/tabular_imitation.py) with random numbers from a
+# named [`generator`](../rlcourse/core/seeding.py), show how far such an estimate is off.
 
 # %%
 from dataclasses import replace
@@ -107,15 +107,15 @@ print(f"typical error of 1000 consecutive states  {error:.3f}")
 print(f"a thousand steps are worth {share * (1 - share) / error**2:.0f} independent ones")
 
 # %% [markdown]
-# A thousand steps, and the knowledge of seven. A walker that is in a room stays there for a long time,
-# so that its second hundred steps mostly repeat what the first hundred said. This is why replay buffers
-# are shuffled, why many environments run side by side, and why an error bar that is computed as if steps were
-# independent is worthless.
+# A thousand steps, and the knowledge of seven. A walker that is in a room stays there for a long time, so that
+# its second hundred steps mostly repeat what the first hundred said. This is why replay buffers are shuffled,
+# why many environments run side by side, and why an error bar that is computed as if steps were independent is
+# worthless.
 #
-# The third bullet has a good side. Since the data carry judgements and not right answers, one is not
-# bound to imitate them. Let the data come from a policy that is good on half of its moves and aimless on
-# the other half. *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks
-# of every state which action the judgements favour, and can leave the data behind.
+# The third bullet has a good side. Since the data carry judgements and not right answers, one is not bound to
+# imitate them. Let the data come from a policy that is good on half of its moves and aimless on the other half.
+# *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks of every state which
+# action the judgements favour, and can leave the data behind.
 
 # %%
 from rlcourse.exact.evaluation import greedy_policy, policy_evaluation, q_from_value
@@ -135,19 +135,20 @@ print(f"the best that is possible       {worth(good):.4f}")
 
 # %% [markdown]
 # One step beyond imitation is worth almost four times as much, and nearly all that there is to gain. That step
-# ([`greedy_policy`](../rlcourse/exact/evaluation.py) of
-# [`q_from_value`](../rlcourse/exact/evaluation.py) of [`policy_evaluation`](../rlcourse/exact/evaluation.py)) used the true
-# judgement of *every* action in *every* state. With finite data it breaks where an action was never
-# tried: lecture 02 stays with imitation and sees how far it carries, and lecture 10 asks how much of this gain
-# survives when there is nothing but a file of data.
+# ([`greedy_policy`](../rlcourse/exact/evaluation.py) of [`q_from_value`](../rlcourse/exact/evaluation.py) of
+# [`policy_evaluation`](../rlcourse/exact/evaluation.py)) used the true judgement of *every* action in *every*
+# state. With finite data it breaks where an action was never tried: lecture 02 stays with imitation and sees
+# how far it carries, and lecture 10 asks how much of this gain survives when there is nothing but a file of
+# data.
 
 # %% [markdown]
 # ## F2 Notation and the transition operator
 #
-# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: a set of states $s$, a set of actions $a$,
-# transition probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is Puterman 1994). It comes with a
-# distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives the probability of each action *in each state*. Time
-# $t$ counts from 0. The order is $s_0, a_0, r_0, s_1, a_1, \dots$, so that $r_t = r(s_t, a_t)$ belongs to the action just taken.
+# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: a set of states $s$, a set of
+# actions $a$, transition probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is
+# Puterman 1994). It comes with a distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives
+# the probability of each action *in each state*. Time $t$ counts from 0. The order is
+# $s_0, a_0, r_0, s_1, a_1, \dots$, so that $r_t = r(s_t, a_t)$ belongs to the action just taken.
 #
 # *Markov* means that the state holds all of the past that matters to the future:
 #
@@ -160,23 +161,24 @@ print(f"the best that is possible       {worth(good):.4f}")
 #
 # $$T_{i,j,k} = p(s_{t+1} = i \mid s_t = j,\, a_t = k).$$
 #
-# Let $\mu_{t,j} = p_\pi(s_t = j)$ be the **state marginal**: the distribution of the state at time $t$ over everything that
-# might have happened before. Then
+# Let $\mu_{t,j} = p_\pi(s_t = j)$ be the **state marginal**: the distribution of the state at time $t$ over
+# everything that might have happened before. Then
 #
 # $$\mu_{t+1,i}
 #   \overset{(a)}{=} \sum_{j,k} p(s_{t+1} = i,\, s_t = j,\, a_t = k)
 #   \overset{(b)}{=} \sum_{j,k} p(s_{t+1} = i \mid s_t = j, a_t = k)\, p(a_t = k \mid s_t = j)\, p(s_t = j)
 #   \overset{(c)}{=} \sum_{j,k} T_{i,j,k}\; \pi(k \mid j)\; \mu_{t,j} .$$
 #
-# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names; here
-# the policy enters, with its dependence on the state $j$. Nothing else happens in this lecture: the whole future of
-# a policy is this line, again and again. It is [`next_marginal`](../rlcourse/equations/foundations.py), with $T$ made
-# from the table $p(s' \mid s, a)$ by [`transition_operator`](../rlcourse/equations/foundations.py).
+# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names; here the
+# policy enters, with its dependence on the state $j$. Nothing else happens in this lecture: the whole future of
+# a policy is this line, again and again. It is [`next_marginal`](../rlcourse/equations/foundations.py), with
+# $T$ made from the table $p(s' \mid s, a)$ by [`transition_operator`](../rlcourse/equations/foundations.py).
 #
-# Is it right? There is an oracle that needs no thought. In a [`random_mdp`](../rlcourse/envs/random_problems.py) with three
-# states and two actions there are $3 \cdot 6^4 = 3888$ ways to live for four steps.
-# [`enumerate_trajectories`](../rlcourse/exact/enumeration.py) writes down all of them with their probabilities, and we
-# count how much probability ends in each state, under some [`random_policy`](../rlcourse/envs/random_problems.py).
+# Is it right? There is an oracle that needs no thought. In a
+# [`random_mdp`](../rlcourse/envs/random_problems.py) with three states and two actions there are
+# $3 \cdot 6^4 = 3888$ ways to live for four steps. [`enumerate_trajectories`](../rlcourse/exact/enumeration.py)
+# writes down all of them with their probabilities, and we count how much probability ends in each state, under
+# some [`random_policy`](../rlcourse/envs/random_problems.py).
 
 # %%
 from rlcourse.envs.random_problems import random_mdp, random_policy
@@ -196,20 +198,24 @@ for t in range(5):
     marginal = next_marginal(operator, marginal, policy)
 
 # %% [markdown]
-# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $10^{31}$ trajectories or
-# forty small sums. That is what the Markov property buys.
+# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like
+# $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $10^{31}$ trajectories or forty small sums. That is what
+# the Markov property buys.
 #
 # ### Two slips, and how they give themselves away
 #
-# Both are common in notes, both give numbers that look like probabilities, and each has a check that costs one line.
+# Both are common in notes, both give numbers that look like probabilities, and each has a check that costs one
+# line.
 #
-# *Swapped indices.* Someone defines the first index of $T$ as the next state, and later sums over it as if it were
-# the current one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only $\sum_i T_{i,j,k} = 1$ is guaranteed. The sum over $j$
-# may be anything, so **probability is lost or made**. *The check: does $\mu_t$ sum to one?*
+# *Swapped indices.* Someone defines the first index of $T$ as the next state, and later sums over it as if it
+# were the current one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only
+# $\sum_i T_{i,j,k} = 1$ is guaranteed. The sum over $j$ may be anything, so **probability is lost or made**.
+# *The check: does $\mu_t$ sum to one?*
 #
 # *An action that ignores the state.* Someone first averages the policy over the states,
-# $\pi(k) = \sum_j \pi(k \mid j)\mu_{t,j}$, and then writes $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$, as if state and action were independent. The sum
-# over $i$ *is* one, so the first check sleeps. *The check: a deterministic policy on a case worked out by hand, or the enumeration.*
+# $\pi(k) = \sum_j \pi(k \mid j)\mu_{t,j}$, and then writes $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$, as if
+# state and action were independent. The sum over $i$ *is* one, so the first check sleeps. *The check: a
+# deterministic policy on a case worked out by hand, or the enumeration.*
 
 # %%
 swapped, blind = problem.initial, problem.initial
@@ -221,9 +227,10 @@ for name, wrong in (("swapped indices", swapped), ("action without state", blind
           f"{float(total_variation(wrong, counted)):.3f}")
 
 # %% [markdown]
-# There is a second kind of check, weaker and always available: live it. A fraction of $n$ simulated walks has a standard
-# error of $\sqrt{p(1-p)/n}$, so the largest error in the table should shrink about tenfold for a hundred times as many walks.
-# [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all times at once.
+# There is a second kind of check, weaker and always available: live it. A fraction of $n$ simulated walks has a
+# standard error of $\sqrt{p(1-p)/n}$, so the largest error in the table should shrink about tenfold for a
+# hundred times as many walks. [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all
+# times at once.
 
 # %%
 from rlcourse.exact.propagation import state_marginals
@@ -237,29 +244,33 @@ for walks in (100, 10_000, 1_000_000):
 # %% [markdown]
 # ## F3 What you cannot see
 #
-# Often the state is hidden, and all that comes back is an **observation** $o_t \sim E(o \mid s_t)$. The tuple grows to
-# $(\mathcal S, \mathcal A, \mathcal O, T, E, r)$, a *partially observed* MDP (Kaelbling, Littman and Cassandra 1998). The states
-# are Markov as before. The observations are not, and this is where intuition fails first.
+# Often the state is hidden, and all that comes back is an **observation** $o_t \sim E(o \mid s_t)$. The tuple
+# grows to $(\mathcal S, \mathcal A, \mathcal O, T, E, r)$, a *partially observed* MDP (Kaelbling, Littman and
+# Cassandra 1998). The states are Markov as before. The observations are not, and this is where intuition fails
+# first.
 #
-# Our world is a [`corridor`](../rlcourse/envs/pomdp.py) of six cells, two of which have a door: `wdwwdw`. The agent sees
-# *wall* or *door*, wrongly once in ten looks. A move fails once in ten tries. It starts anywhere. Where is it?
+# Our world is a [`corridor`](../rlcourse/envs/pomdp.py) of six cells, two of which have a door: `wdwwdw`. The
+# agent sees *wall* or *door*, wrongly once in ten looks. A move fails once in ten tries. It starts anywhere.
+# Where is it?
 #
-# All that it can know is the **belief** $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. We derive how it changes, with
-# $h$ for the whole history before the newest action $a$ and observation $o'$:
+# All that it can know is the **belief** $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. We
+# derive how it changes, with $h$ for the whole history before the newest action $a$ and observation $o'$:
 #
 # $$b'(s') = p(s' \mid h, a, o')
 #   \overset{(a)}{=} \frac{p(o' \mid s', h, a)\; p(s' \mid h, a)}{p(o' \mid h, a)}
 #   \overset{(b)}{=} \frac{E(o' \mid s')\; p(s' \mid h, a)}{p(o' \mid h, a)}
 #   \overset{(c)}{=} \frac{E(o' \mid s') \sum_s p(s' \mid s, a)\, b(s)}{\sum_{s''} E(o' \mid s'') \sum_s p(s'' \mid s, a)\, b(s)} .$$
 #
-# (a) is Bayes' rule. (b) says that the observation depends on the state it is made in and on nothing else. (c) sums
-# over the state before the move; there $p(s \mid h, a) = p(s \mid h) = b(s)$, because an action that was chosen from the history
-# tells nothing about the hidden state *beyond* the history. The denominator is whatever makes the sum one. **Predict, then correct**: this is Bayes' filter,
-# [`belief_update`](../rlcourse/equations/foundations.py). Its first half is the line of F2. Its second half alone,
-# [`belief_correct`](../rlcourse/equations/foundations.py), digests the first look.
+# (a) is Bayes' rule. (b) says that the observation depends on the state it is made in and on nothing else. (c)
+# sums over the state before the move; there $p(s \mid h, a) = p(s \mid h) = b(s)$, because an action that was
+# chosen from the history tells nothing about the hidden state *beyond* the history. The denominator is whatever
+# makes the sum one. **Predict, then correct**: this is Bayes' filter,
+# [`belief_update`](../rlcourse/equations/foundations.py). Its first half is the line of F2. Its second half
+# alone, [`belief_correct`](../rlcourse/equations/foundations.py), digests the first look.
 #
-# We let an agent walk to the right, and draw what it believes ([`belief_figure`](../rlcourse/plots/foundations.py)); the luck
-# comes from [`uniforms`](../rlcourse/core/seeding.py).
+# We let an agent walk to the right, and draw what it believes
+# ([`belief_figure`](../rlcourse/plots/foundations.py)); the luck comes from
+# [`uniforms`](../rlcourse/core/seeding.py).
 
 # %%
 from rlcourse.core.seeding import uniforms
@@ -284,13 +295,15 @@ belief_figure(torch.stack(beliefs).numpy(), torch.stack(visited).numpy(),
               [world.observation_names[o] for o in seen], world.state_names)
 
 # %% [markdown]
-# *What to notice.* The first look, a wall, leaves four cells possible, and the column on the left repeats the pattern of the
-# map. What decides between cells that look alike is the *order* in which things are seen. At time 4 two misfortunes meet: the
-# move failed, and the look shows a door where there is none. The belief jumps to cell 4. That is wrong, and it is what the
-# evidence said: a belief is not a guess at the truth but the right summary of what was seen. One more step and it doubts again.
+# *What to notice.* The first look, a wall, leaves four cells possible, and the column on the left repeats the
+# pattern of the map. What decides between cells that look alike is the *order* in which things are seen. At
+# time 4 two misfortunes meet: the move failed, and the look shows a door where there is none. The belief jumps
+# to cell 4. That is wrong, and it is what the evidence said: a belief is not a guess at the truth but the right
+# summary of what was seen. One more step and it doubts again.
 #
-# The filter took one multiplication a step. The definition of the belief sums over *all* sequences of states: $6^6 = 46\,656$ of them, as
-# [`final_state_posterior`](../rlcourse/exact/enumeration.py) does, one by one. If a step of the derivation were false, they would differ.
+# The filter took one multiplication a step. The definition of the belief sums over *all* sequences of states:
+# $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does, one by one. If a
+# step of the derivation were false, they would differ.
 
 # %%
 from rlcourse.exact.enumeration import final_state_posterior
@@ -303,9 +316,9 @@ print("agree to 1e-12:", float((beliefs[-1] - by_hand).abs().max()) < 1e-12)
 # %% [markdown]
 # ### What breaks without the Markov property
 #
-# If observations were Markov, the chance of the next one would depend on the present one alone. Take two agents that
-# both see a *door now* and go right. One saw a wall before that and had come by a move to the right; the other saw a door at the start
-# and has just tried to go left.
+# If observations were Markov, the chance of the next one would depend on the present one alone. Take two agents
+# that both see a *door now* and go right. One saw a wall before that and had come by a move to the right; the
+# other saw a door at the start and has just tried to go left.
 
 # %%
 def next_look(first, action, then):
@@ -320,15 +333,17 @@ for story, look in (("wall, right, door", next_look(wall, 1, door)), ("door, lef
     print(f"{story:18} then right: P(wall next) = {float(look[wall]):.3f}")
 
 # %% [markdown]
-# Same present, different futures: the observation is not a state. The belief is. By the derivation above, $b_{t+1}$
-# depends on the past only through $b_t$, $a_t$ and $o_{t+1}$, and the chance of $o_{t+1}$ only through $b_t$ and $a_t$, so that a POMDP is an MDP *whose states are
-# beliefs*. That is a theorem, and also the bad news, for beliefs are continuous even where everything else is finite.
+# Same present, different futures: the observation is not a state. The belief is. By the derivation above,
+# $b_{t+1}$ depends on the past only through $b_t$, $a_t$ and $o_{t+1}$, the chance of $o_{t+1}$ only through
+# $b_t$ and $a_t$, and so does the expected reward $\sum_s b_t(s)\, r(s, a_t)$. A POMDP is therefore an MDP
+# *whose states are beliefs*. That is a theorem, and also the bad news, for beliefs are continuous even where
+# everything else is finite.
 #
-# Does it matter for acting? In the corridor `lcGcr` the goal lies in the middle, and the two cells `c` beside it look
-# alike. Left of the goal one must go right, and right of it left. Without slips and blur, this is what various agents
-# can reach at best (γ = 0.9). [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one on
-# states, and [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history.
-# Whoever sees the state can use [`value_iteration`](../rlcourse/exact/evaluation.py) (F5).
+# Does it matter for acting? In the corridor `lcGcr` the goal lies in the middle, and the two cells `c` beside
+# it look alike. Left of the goal one must go right, and right of it left. Without slips and blur, this is what
+# various agents can reach at best (γ = 0.9). [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy
+# on observations into one on states, and [`best_belief_value`](../rlcourse/exact/belief.py) tries every action
+# after every history. Whoever sees the state can use [`value_iteration`](../rlcourse/exact/evaluation.py) (F5).
 
 # %%
 from rlcourse.exact.belief import best_belief_value, policy_over_states
@@ -350,60 +365,73 @@ print(f"with memory                      {best_belief_value(halls, 8, 0.9):.4f}"
 print(f"seeing the state                 {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
 
 # %% [markdown]
-# Three things that are false when observations are states. *A deterministic policy is good enough*: here the coin beats
-# every deterministic policy without memory, because the latter walks back and forth for ever from two of the four starts (Singh, Jaakkola and Jordan 1994).
-# *Memory is useless*: with it, one wrong guess costs two steps and is never repeated. *Knowing better costs nothing*: even perfect memory stays below sight.
+# Three things that are false when observations are states. *A deterministic policy is good enough*: here the
+# coin beats every deterministic policy without memory, because the latter walks back and forth for ever from
+# two of the four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs
+# two steps and is never repeated. *Knowing better costs nothing*: even perfect memory stays below sight.
 #
-# This course's policies are functions of what they are given. Where that is not a state, give them more: a few stacked frames, a
-# recurrent network, or, if you know the model, the belief.
+# This course's policies are functions of what they are given. Where that is not a state, give them more: a few
+# stacked frames, a recurrent network, or, if you know the model, the belief.
 
 # %% [markdown]
 # ## F4 Trajectories and the objective
 #
-# A **trajectory** $\tau = (s_0, a_0, s_1, a_1, \dots)$ is everything that happens. Its probability is a product, by the chain rule and the Markov property:
+# A **trajectory** $\tau = (s_0, a_0, s_1, a_1, \dots)$ is everything that happens. Its probability is a
+# product, by the chain rule and the Markov property:
 #
 # $$p_\pi(\tau) = p(s_0) \prod_{t=0}^{T-1} \pi(a_t \mid s_t)\, p(s_{t+1} \mid s_t, a_t).$$
 #
-# The learner controls some of the factors and does not know the others. Lecture 03 will live on the fact that in the *logarithm's gradient* only the
-# former remain. The objective is the expected sum of rewards, and the expectation is over all trajectories:
+# The learner controls some of the factors and does not know the others. Lecture 03 will live on the fact that
+# in the *logarithm's gradient* only the former remain. The objective is the expected sum of rewards, and the
+# expectation is over all trajectories:
 #
 # $$J(\pi) = \mathbb E_{\tau \sim p_\pi}\Big[\sum_{t=0}^{T-1} r(s_t, a_t)\Big].$$
 #
-# There are exponentially many of them. But an expectation of a sum is the sum of expectations, however dependent the terms are, and the
-# $t$-th term looks at one state and one action only, so that everything else can be summed out:
+# There are exponentially many of them. But an expectation of a sum is the sum of expectations, however
+# dependent the terms are, and the $t$-th term looks at one state and one action only, so that everything else
+# can be summed out:
 #
 # $$J(\pi) = \sum_{t=0}^{T-1} \mathbb E_{\tau \sim p_\pi}\big[r(s_t, a_t)\big]
 #   = \sum_{t=0}^{T-1} \sum_{s,a} p_\pi(s_t = s)\, \pi(a \mid s)\, r(s, a). \tag{1}$$
 #
-# **The objective is a sum of dot products of state–action marginals with the reward table.** It is *linear* in where the policy goes.
-# It is anything but linear in the policy, because where the policy goes depends on the policy $t$ times over.
+# **The objective is a sum of dot products of state–action marginals with the reward table.** It is *linear* in
+# where the policy goes. It is anything but linear in the policy, because where the policy goes depends on the
+# policy $t$ times over.
 #
 # ### Without an end
 #
 # For $T \to \infty$ the sum usually diverges. There are two ways out, and they are different questions.
 #
-# **The average reward.** Suppose that the averages of the marginals settle, $\frac1T \sum_{t<T} \mu_t \to \mu$. Applying one step of the chain
-# $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ to an average only shifts it by one term in $T$, so the limit satisfies
+# **The average reward.** Suppose that the averages of the marginals settle, $\frac1T \sum_{t<T} \mu_t \to \mu$.
+# Applying one step of the chain $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ to an average only
+# shifts it by one term in $T$, so the limit satisfies
 #
 # $$\mu = P_\pi^\top \mu, \qquad (P_\pi^\top - I)\,\mu = 0, \qquad \sum_s \mu(s) = 1 :$$
 #
-# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. Such a vector always exists, since the rows of $P_\pi$ sum to one and so 1 is an eigenvalue
-# of $P_\pi$, hence of its transpose; that it can be chosen non-negative is the theorem of Perron and Frobenius. It is unique exactly if there is only one
-# set of states in which the chain can settle for good, one *recurrent class* (Puterman 1994, appendix A). Then $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start.
+# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. Such a vector always exists, since the
+# rows of $P_\pi$ sum to one and so 1 is an eigenvalue of $P_\pi$, hence of its transpose; that it can be chosen
+# non-negative is the theorem of Perron and Frobenius. It is unique exactly if there is only one set of states
+# in which the chain can settle for good, one *recurrent class* (Puterman 1994, appendix A). Then
+# $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start.
 #
-# **The discounted reward.** Or the future counts less: $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading is that the world ends with
-# probability $1 - \gamma$ after every step. Then the last step has the distribution $p(t) = (1-\gamma)\gamma^t$, and the state in it the distribution
+# **The discounted reward.** Or the future counts less:
+# $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading is that the
+# world ends with probability $1 - \gamma$ after every step. Then the last step has the distribution
+# $p(t) = (1-\gamma)\gamma^t$, and the state in it the distribution
 #
 # $$d_\pi(s) = (1-\gamma) \sum_{t=0}^\infty \gamma^t\, p_\pi(s_t = s), \qquad
 #   J_\gamma(\pi) = \frac{1}{1-\gamma} \sum_{s,a} d_\pi(s)\, \pi(a \mid s)\, r(s,a). \tag{2}$$
 #
-# $d_\pi$ is the **discounted occupancy**, [`discounted_occupancy`](../rlcourse/exact/stationary.py). The factor in front of the sum makes it a distribution, and has to be
-# paid back when it is used; to forget that is the most frequent slip with it.
+# $d_\pi$ is the **discounted occupancy**, [`discounted_occupancy`](../rlcourse/exact/stationary.py). The factor
+# in front of the sum makes it a distribution, and has to be paid back when it is used; to forget that is the
+# most frequent slip with it.
 #
 # Here is one number in four forms that share no code: (i) all trajectories, (ii) equation (1) with the
-# [`expected_reward`](../rlcourse/equations/foundations.py) of every step, summed by [`finite_horizon_objective`](../rlcourse/equations/foundations.py) or
-# [`discounted_objective`](../rlcourse/equations/foundations.py), (iii) backwards dynamic programming ([`finite_horizon_values`](../rlcourse/exact/evaluation.py), F5), and, for
-# the endless sum, (iv) the occupancy.
+# [`expected_reward`](../rlcourse/equations/foundations.py) of every step, summed by
+# [`finite_horizon_objective`](../rlcourse/equations/foundations.py) or
+# [`discounted_objective`](../rlcourse/equations/foundations.py), (iii) backwards dynamic programming
+# ([`finite_horizon_values`](../rlcourse/exact/evaluation.py), F5), and, for the endless sum, (iv) the
+# occupancy.
 
 # %%
 from rlcourse.equations.foundations import discounted_objective, expected_reward, finite_horizon_objective
@@ -429,9 +457,10 @@ print(f"  reward of step 400           {float(long[-1]):.10f}")
 print(f"  stationary distribution      {float(expected_reward(stationary, policy, problem.reward_table)):.10f}")
 
 # %% [markdown]
-# Now watch it move. The widget, [`objective`](../rlcourse/widgets/app/objective.py), shows the marginal on the left and, on the right, the reward of every step and
-# the three objectives that are made of it. The policy is the best one on a share of its moves and aimless on the rest. The goal (the star) pays 1, a
-# step off the cliff costs 1, and both lead back to the start.
+# Now watch it move. The widget, [`objective`](../rlcourse/widgets/app/objective.py), shows the marginal on the
+# left and, on the right, the reward of every step and the three objectives that are made of it. The policy is
+# the best one on a share of its moves and aimless on the rest. The goal (the star) pays 1, a step off the cliff
+# costs 1, and both lead back to the start.
 
 # %%
 from rlcourse.widgets.app.objective import objective
@@ -441,40 +470,52 @@ objective()
 # %% [markdown]
 # **What to notice.**
 #
-# 1. The upper curve is all that a policy is worth. The three objectives are three ways of *weighting* it: equally up to $T$, equally for ever, or by $\gamma^t$. Changing
-#    the discount moves one curve and no probability.
-# 2. At 100 % and without slip everything is periodic: the marginal is one bright cell that goes round for ever and has no limit. Its *average* has one, and that is
-#    why the average reward is defined by averages. A little chance, in the policy or in the floor, and the marginal itself settles.
-# 3. On the cliff, a tenth of random moves costs more than half of the sum: the objective is linear in the marginals and not at all in the policy. And where the floor is
-#    slippery, the policy planned *for* the slippery floor earns *more*, since it stays off the edge. "Best" is always best for one problem, a policy's own
-#    noise included. (Lecture 05 meets this again: it is the difference between SARSA and Q-learning.)
+# 1. The upper curve is all that a policy is worth. The three objectives are three ways of *weighting* it:
+#    equally up to $T$, equally for ever, or by $\gamma^t$. Changing the discount moves one curve and no
+#    probability.
+# 2. At 100 % and without slip everything is periodic: the marginal is one bright cell that goes round for ever
+#    and has no limit. Its *average* has one, and that is why the average reward is defined by averages. A
+#    little chance, in the policy or in the floor, and the marginal itself settles.
+# 3. On the cliff, a tenth of random moves costs more than half of the sum: the objective is linear in the
+#    marginals and not at all in the policy. And where the floor is slippery, the policy planned *for* the
+#    slippery floor earns *more*, since it stays off the edge. "Best" is always best for one problem, a policy's
+#    own noise included. (Lecture 05 meets this again: it is the difference between SARSA and Q-learning.)
 #
 # ## F5 Values and the Bellman equations
 #
-# The objective says what a policy is worth from the start. To improve a policy one must know what it is worth *from here*, and after *this* action:
+# The objective says what a policy is worth from the start. To improve a policy one must know what it is worth
+# *from here*, and after *this* action:
 #
 # $$V^\pi(s) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s\Big], \qquad
 #   Q^\pi(s,a) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s, a_0 = a\Big], \qquad
 #   A^\pi = Q^\pi - V^\pi .$$
 #
-# The advantage $A^\pi(s,a)$ says how much better $a$ is than what the policy does on average; hence $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$.
-# Split off the first reward. What follows it is the same sum, started one step later, in $s_1$, and discounted once:
+# The advantage $A^\pi(s,a)$ says how much better $a$ is than what the policy does on average; hence
+# $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$. Split off the first reward. What follows it is the same sum, started
+# one step later, in $s_1$, and discounted once:
 #
 # $$Q^\pi(s,a) = r(s,a) + \gamma \sum_{s'} p(s' \mid s,a)\, V^\pi(s'), \qquad V^\pi(s) = \sum_a \pi(a \mid s)\, Q^\pi(s,a). \tag{3}$$
 #
-# These are the **Bellman equations** (Bellman 1957). Put together and written with vectors they read $V = r_\pi + \gamma P_\pi V$: one *linear* equation a state.
-# Is there a solution, and only one? Write the right-hand side as an operator, $(\mathcal B V)(s)$, our [`bellman_backup`](../rlcourse/equations/foundations.py). For
-# two arbitrary functions $V, W$
+# These are the **Bellman equations** (Bellman 1957). Put together and written with vectors they read
+# $V = r_\pi + \gamma P_\pi V$: one *linear* equation a state. Is there a solution, and only one? Write the
+# right-hand side as an operator, $(\mathcal B V)(s)$, our
+# [`bellman_backup`](../rlcourse/equations/foundations.py). For two arbitrary functions $V, W$
 #
 # $$|(\mathcal B V - \mathcal B W)(s)| = \gamma \Big|\sum_{s'} P_\pi(s,s')\,(V - W)(s')\Big| \le \gamma \sum_{s'} P_\pi(s,s')\, \|V - W\|_\infty = \gamma\, \|V - W\|_\infty ,$$
 #
-# because the rows of $P_\pi$ sum to one. So $\mathcal B$ brings any two functions closer by the factor $\gamma$: a **contraction**. It has exactly one fixed point, and repeating it from
-# anywhere leads there with error at most $\gamma^k \|V_0 - V^\pi\|_\infty$ after $k$ rounds (Banach).
+# because the rows of $P_\pi$ sum to one. So $\mathcal B$ brings any two functions closer by the factor
+# $\gamma$: a **contraction**. It has exactly one fixed point, and repeating it from anywhere leads there with
+# error at most $\gamma^k \|V_0 - V^\pi\|_\infty$ after $k$ rounds (Banach).
 #
-# For the best policy replace the average over actions by the maximum, $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$
-# ([`bellman_optimality_backup`](../rlcourse/equations/foundations.py)). It is not linear any more, but it contracts as well, since
-# $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum, at $a$, then $\max x - \max y \le x_a - y_a$; likewise the other way round.)
-# Its fixed point $V^*$ is the value of the best policy, and to act greedily with respect to it *is* a best policy.
+# For the best policy replace the average over actions by the maximum,
+# $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$
+# ([`bellman_optimality_backup`](../rlcourse/equations/foundations.py)). It is not linear any more, but it
+# contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum,
+# at $a$, then $\max x - \max y \le x_a - y_a$; likewise the other way round.) Its fixed point $V^*$ belongs to
+# a best policy. For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and both operators keep an order
+# ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$), so that repeating them from the same start gives
+# $V^* \ge V^\pi$: no policy is worth more, from any state. And the policy that is greedy with respect to $V^*$
+# attains the maximum, so for *it* $\mathcal B V^* = \mathcal B^* V^* = V^*$, and $V^*$ is its value.
 #
 # That gives four ways to compute with values:
 #
@@ -485,11 +526,13 @@ objective()
 # | [`value_iteration`](../rlcourse/exact/evaluation.py) | $V \leftarrow \mathcal B^* V$ | the same | error $\gamma^k$ |
 # | `policy_iteration` | solve for $Q^\pi$, then $\pi \leftarrow$ greedy, until nothing changes | a solve a round | yes |
 #
-# Why does the last one end? If $\pi'$ is greedy for $Q^\pi$, then $\sum_a \pi'(a \mid s) A^\pi(s,a) \ge 0$ in every state, and F7 will show in one line that then $V^{\pi'} \ge V^\pi$ everywhere.
-# There are finitely many deterministic policies, each round is strictly better somewhere or the last, and so it stops at a policy that is greedy for itself,
-# which is the fixed point of $\mathcal B^*$ (Howard 1960).
+# Why does the last one end? If $\pi'$ is greedy for $Q^\pi$, then $\sum_a \pi'(a \mid s) A^\pi(s,a) \ge 0$ in
+# every state, and F7 will show in one line that then $V^{\pi'} \ge V^\pi$ everywhere. There are finitely many
+# deterministic policies, each round is strictly better somewhere or the last, and so it stops at a policy that
+# is greedy for itself, which is the fixed point of $\mathcal B^*$ (Howard 1960).
 #
-# The theorem promises a straight line on a logarithmic axis, with slope $\log_{10} \gamma$ at worst. That can be refuted ([`curves`](../rlcourse/plots/curves.py) draws it):
+# The theorem promises a straight line on a logarithmic axis, with slope $\log_{10} \gamma$ at worst. That can
+# be refuted ([`curves`](../rlcourse/plots/curves.py) draws it):
 
 # %%
 import numpy as np
@@ -516,10 +559,12 @@ curves({"backups of the aimless policy": (rounds, errors["aimless"]), "value ite
        title="Largest error after k rounds, four rooms, γ = 0.9", xlabel="rounds k", ylabel="largest error", log="y")
 
 # %% [markdown]
-# Both fall at least as fast as promised. Value iteration stays just below its bound; the aimless policy's values are small nearly everywhere, and its backups are ahead of the bound from the first rounds on.
-# The bound is for the worst problem with this $\gamma$, and your problem may be kinder.
+# Both fall at least as fast as promised. Value iteration stays just below its bound; the aimless policy's
+# values are small nearly everywhere, and its backups are ahead of the bound from the first rounds on. The bound
+# is for the worst problem with this $\gamma$, and your problem may be kinder.
 #
-# And what do the two sets of values look like? The left map is what *each cell is worth to somebody who goes nowhere in particular*.
+# And what do the two sets of values look like? The left map is what *each cell is worth to somebody who goes
+# nowhere in particular*.
 
 # %%
 directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
@@ -532,10 +577,13 @@ maps_figure({f"{name} policy": rooms.picture(value).numpy() for name, value in e
             label="value, γ = 0.9", start=(1, 1), goal=(11, 11), arrows=(None, arrows))
 
 # %% [markdown]
-# The values rise towards the goal through the doors, and the arrows climb them. Nobody told the algorithm what a door is. (The goal itself is dark: its reward was paid on entering it, and from there the way begins anew.)
+# The values rise towards the goal through the doors, and the arrows climb them. Nobody told the algorithm what
+# a door is. (The goal itself is dark: its reward was paid on entering it, and from there the way begins anew.)
 #
-# The last of the ways is the only one that needs no model: **Monte Carlo**. Live from $s$ on, sum the discounted rewards, average. No bias, and an error that falls like
-# $1/\sqrt n$: two digits more cost ten thousand times the work. (The solver needs the tables for its twelve digits, which is why it is an oracle and not a method for a robot.)
+# The last of the ways is the only one that needs no model: **Monte Carlo**. Live from $s$ on, sum the
+# discounted rewards, average. No bias, and an error that falls like $1/\sqrt n$: two digits more cost ten
+# thousand times the work. (The solver needs the tables for its twelve digits, which is why it is an oracle and
+# not a method for a robot.)
 
 # %%
 value_from_start = float(problem.initial @ policy_evaluation(problem, policy, 0.9))
@@ -551,8 +599,9 @@ for episodes in (100, 10_000, 100_000):
 # %% [markdown]
 # ## F6 Anatomy of every algorithm
 #
-# Every algorithm of this course goes round three boxes: **generate samples** with the present policy, **estimate** something from them (a return, a value, a model), and
-# **improve** the policy with it. The four families differ in what they put into the second and third box.
+# Every algorithm of this course goes round three boxes: **generate samples** with the present policy,
+# **estimate** something from them (a return, a value, a model), and **improve** the policy with it. The four
+# families differ in what they put into the second and third box.
 #
 # | family | estimate | improve | the expensive box | rests on |
 # |---|---|---|---|---|
@@ -561,21 +610,26 @@ for episodes in (100, 10_000, 100_000):
 # | actor-critic (04) | $V$ or $Q$ of the present policy | gradient step with the estimated advantage | both, moderately | a critic that keeps up |
 # | model based (06, 07) | $p(s' \mid s,a)$ | plan in the model | fitting and planning; few real samples | a model that is right where the plan goes |
 #
-# Some words that are used loosely elsewhere. A **rollout** is what one policy produced in a stretch of real or simulated time; it may end in the middle of
-# an episode. A **trajectory** is one whole episode. A **batch** is what one update looks at. An algorithm is **on-policy** if its estimate is right only for samples of the present
-# policy, so that all samples are stale after every improvement; **off-policy** if old samples, or another's, still serve. Off-policy methods are therefore
-# *sample-efficient*. That is not the same as fast: where a simulator makes a million steps a second, samples are free, and the throwaway method that does the least arithmetic a sample wins
-# by the clock. Where every step is a robot's, it is the other way round.
+# Some words that are used loosely elsewhere. A **rollout** is what one policy produced in a stretch of real or
+# simulated time; it may end in the middle of an episode. A **trajectory** is one whole episode. A **batch** is
+# what one update looks at. An algorithm is **on-policy** if its estimate is right only for samples of the
+# present policy, so that all samples are stale after every improvement; **off-policy** if old samples, or
+# another's, still serve. Off-policy methods are therefore *sample-efficient*. That is not the same as fast:
+# where a simulator makes a million steps a second, samples are free, and the throwaway method that does the
+# least arithmetic a sample wins by the clock. Where every step is a robot's, it is the other way round.
 #
-# And the last column. Gradient ascent on $J$ converges under mild conditions, because it *is* gradient ascent on the thing we want. A fitted value does not even
-# minimise the error of what we want, and the contraction of F5 is lost once backups are followed by a projection onto networks (lecture 05 shows one that diverges).
-# A model is fitted to predict, not to be planned in (lecture 07). *None of the three is unsound. Each can be fooled in its own place, and it pays to know where.*
+# And the last column. Gradient ascent on $J$ converges under mild conditions, because it *is* gradient ascent
+# on the thing we want. A fitted value does not even minimise the error of what we want, and the contraction of
+# F5 is lost once backups are followed by a projection onto networks (lecture 05 shows one that diverges). A
+# model is fitted to predict, not to be planned in (lecture 07). *None of the three is unsound. Each can be
+# fooled in its own place, and it pays to know where.*
 #
-# Here are the three boxes in code, with a model in the second one: count transitions, divide, plan. The map is small, so that we can look behind the curtain after
-# each round and evaluate the policy exactly in the true world. A state–action pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for ever:
-# hope makes the planner send the agent there (the idea is R-max, Brafman and Tennenholtz 2002; lecture 09 asks when it is a good one).
-# The map is made by [`grid_map`](../rlcourse/envs/maps.py), its tables are a [`TabularMDP`](../rlcourse/envs/tabular.py), and
-# [`sample_index`](../rlcourse/envs/tabular.py) draws actions.
+# Here are the three boxes in code, with a model in the second one: count transitions, divide, plan. The map is
+# small, so that we can look behind the curtain after each round and evaluate the policy exactly in the true
+# world. A state–action pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for
+# ever: hope makes the planner send the agent there (the idea is R-max, Brafman and Tennenholtz 2002; lecture 09
+# asks when it is a good one). The map is made by [`grid_map`](../rlcourse/envs/maps.py), its tables are a
+# [`TabularMDP`](../rlcourse/envs/tabular.py), and [`sample_index`](../rlcourse/envs/tabular.py) draws actions.
 
 # %%
 from rlcourse.envs.maps import grid_map
@@ -607,35 +661,45 @@ for round_number in range(1, 41):
         print(f"{20 * round_number:5} {int(known.sum()):10} of {S * A} {in_model:20.3f} {in_truth:16.3f}")
 
 # %% [markdown]
-# *What to notice.* The model's opinion and the truth are two columns. At first the model expects paradise, close to $1/(1-\gamma) = 20$, because it hopes; in truth the agent walks up to
-# whatever is still unknown, and over the cliff where that is the unknown thing. Once every pair is known the hope is gone, the policy is the best there is, and still the two columns differ
-# by a few per cent, since some transitions have been seen three times and others a hundred times. How large can such a difference be? That is the second lemma.
+# *What to notice.* The model's opinion and the truth are two columns. At first the model expects paradise,
+# close to $1/(1-\gamma) = 20$, because it hopes; in truth the agent walks up to whatever is still unknown, and
+# over the cliff where that is the unknown thing. Once every pair is known the hope is gone, the policy is the
+# best there is, and still the two columns differ by a few per cent, since some transitions have been seen three
+# times and others a hundred times. How large can such a difference be? That is the second lemma.
 
 # %% [markdown]
 # ## F7 Two lemmas
 #
 # ### What a change of policy does
 #
-# Both sides of the next equation compare a new policy $\pi'$ with an old one $\pi$. With $J(\pi) = \mathbb E_{s_0} V^\pi(s_0)$,
+# Both sides of the next equation compare a new policy $\pi'$ with an old one $\pi$. With
+# $J(\pi) = \mathbb E_{s_0} V^\pi(s_0)$,
 #
 # $$J(\pi') - J(\pi) = \mathbb E_{\tau \sim \pi'}\Big[\sum_{t=0}^\infty \gamma^t A^\pi(s_t, a_t)\Big]
 #   = \frac{1}{1-\gamma} \sum_{s,a} d_{\pi'}(s)\, \pi'(a \mid s)\, A^\pi(s,a). \tag{4}$$
 #
-# This is the **performance-difference lemma** (Kakade and Langford 2002). *Proof.* Under any policy the sum $\sum_t \gamma^t \big(V^\pi(s_t) - \gamma V^\pi(s_{t+1})\big)$ telescopes to
-# $V^\pi(s_0)$: all terms but the first cancel, and what is left at the far end, $\gamma^n V^\pi(s_n)$, vanishes because $V^\pi$ is bounded. So
+# This is the **performance-difference lemma** (Kakade and Langford 2002). *Proof.* Under any policy the sum
+# $\sum_t \gamma^t \big(V^\pi(s_t) - \gamma V^\pi(s_{t+1})\big)$ telescopes to $V^\pi(s_0)$: all terms but the
+# first cancel, and what is left at the far end, $\gamma^n V^\pi(s_n)$, vanishes because $V^\pi$ is bounded. So
 #
 # $$J(\pi') - J(\pi)
 #   \overset{(a)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t r_t\Big] - \mathbb E_{s_0}\big[V^\pi(s_0)\big]
 #   \overset{(b)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t \big(r_t + \gamma V^\pi(s_{t+1}) - V^\pi(s_t)\big)\Big]
 #   \overset{(c)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t A^\pi(s_t,a_t)\Big].$$
 #
-# (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts the telescoping sum, taken along the trajectories *of the new policy*, in place of $V^\pi(s_0)$. (c) takes the expectation over $s_{t+1}$ given
-# $(s_t, a_t)$, which does not depend on the policy: $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3) of F5. The last form of (4) is equation (2) of F4 with the advantage in place of the reward. ∎
+# (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts the
+# telescoping sum, taken along the trajectories *of the new policy*, in place of $V^\pi(s_0)$. (c) takes the
+# expectation over $s_{t+1}$ given $(s_t, a_t)$, which does not depend on the policy:
+# $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3) of F5. The last form of (4) is equation
+# (2) of F4 with the advantage in place of the reward. ∎
 #
-# Read it slowly, for it is used in five later lectures. The *old* policy judges the actions ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as for a greedy $\pi'$, then
-# $J$ cannot fall, from whatever start: that was the missing step of policy iteration. For $T$ steps without a discount the same proof gives the same lemma with values that depend on the time.
+# Read it slowly, for it is used in five later lectures. The *old* policy judges the actions ($A^\pi$), the
+# *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as for a greedy
+# $\pi'$, then $J$ cannot fall, from whatever start: that was the missing step of policy iteration. For $T$
+# steps without a discount the same proof gives the same lemma with values that depend on the time.
 #
-# We compute both sides by different code on fifty random problems: [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,
+# We compute both sides by different code on fifty random problems:
+# [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,
 # [`expected_advantage`](../rlcourse/exact/lemmas.py) sums the old advantages over the new occupancy, and
 # [`finite_expected_advantage`](../rlcourse/exact/lemmas.py) does so for $T$ steps.
 
@@ -655,8 +719,9 @@ print("discounted:   both sides agree to 1e-10 on all 50:", max(off) < 1e-10)
 print("twelve steps: both sides agree to 1e-10 on all 50:", max(off_finite) < 1e-10)
 
 # %% [markdown]
-# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns into an approximation, and it is worth knowing how good. In the four
-# rooms we move from the aimless policy towards the good one by a share only, $\pi + h\,(\pi' - \pi)$.
+# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns
+# into an approximation, and it is worth knowing how good. In the four rooms we move from the aimless policy
+# towards the good one by a share only, $\pi + h\,(\pi' - \pi)$.
 
 # %%
 old_value = policy_evaluation(rooms.mdp, aimless, 0.95)
@@ -670,30 +735,42 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
     print(f"{share:7} {gain:12.3e} {guess:17.3e} {(guess - gain) / gain:14.1%} {(guess - gain) / share**2:12.4f}")
 
 # %% [markdown]
-# The error shrinks with the *square* of the step (the last column settles), the gain with the step itself. **For small changes of the policy the old states will do.** That sentence is the licence for
-# policy gradients, trust regions and PPO (lecture 03). The first line shows what it is worth without the word *small*: with the old policy's states one sees a hundredth of the gain, because the aimless
-# walker is hardly ever near the goal, where most of the good decisions are worth something.
+# The error shrinks with the *square* of the step (the last column settles), the gain with the step itself.
+# **For small changes of the policy the old states will do.** That sentence is the licence for policy gradients,
+# trust regions and PPO (lecture 03). The first line shows what it is worth without the word *small*: with the
+# old policy's states one sees a hundredth of the gain, because the aimless walker is hardly ever near the goal,
+# where most of the good decisions are worth something.
 #
 # ### What a wrong model does
 #
-# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the value of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
+# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the
+# value of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
 # $\hat V = \hat r_\pi + \gamma \hat P_\pi \hat V$, and add and subtract $\gamma \hat P_\pi V$:
 #
 # $$\hat V - V = (\hat r_\pi - r_\pi) + \gamma (\hat P_\pi - P_\pi) V + \gamma \hat P_\pi (\hat V - V)
 #   \quad\Longrightarrow\quad
 #   \hat V - V = (I - \gamma \hat P_\pi)^{-1} \big[\, \hat r_\pi - r_\pi + \gamma (\hat P_\pi - P_\pi) V \,\big]. \tag{5}$$
 #
-# (The inverse exists, as in F5.) This is the **simulation lemma** as an identity: the errors of *one* step, summed along the *model's* own trajectories, since $(I - \gamma \hat P_\pi)^{-1} = \sum_t \gamma^t \hat P_\pi^t$. For a bound, let $|\hat r - r| \le \varepsilon_r$
-# and let the total variation between $\hat p(\cdot \mid s,a)$ and $p(\cdot \mid s,a)$ be at most $\varepsilon_p$. Two expectations of $V$ differ by at most the total variation times the range of $V$, and that range is at most
-# $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of $(I - \gamma \hat P_\pi)^{-1}$ are non-negative and sum to $1/(1-\gamma)$. Hence
+# (The inverse exists, as in F5.) This is the **simulation lemma** as an identity: the errors of *one* step,
+# summed along the *model's* own trajectories, since
+# $(I - \gamma \hat P_\pi)^{-1} = \sum_t \gamma^t \hat P_\pi^t$. For a bound, let
+# $|\hat r - r| \le \varepsilon_r$ and let the total variation between $\hat p(\cdot \mid s,a)$ and
+# $p(\cdot \mid s,a)$ be at most $\varepsilon_p$. Two expectations of $V$ differ by at most the total variation
+# times the range of $V$, and that range is at most $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of
+# $(I - \gamma \hat P_\pi)^{-1}$ are non-negative and sum to $1/(1-\gamma)$. Hence
 #
 # $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big) \tag{6}$$
 #
-# for *every* policy (the idea is Kearns and Singh 2002). An error in the reward is paid once for every effective step, $1/(1-\gamma)$ of them. An error in the transitions is paid with the **square**: it happens on every step and
-# is felt for all steps after it. Lecture 02 will meet the same shape, $\varepsilon T^2$, and for the same reason.
+# for *every* policy (the idea is Kearns and Singh 2002). An error in the reward is paid once for every
+# effective step, $1/(1-\gamma)$ of them. An error in the transitions is paid with the **square**: it happens on
+# every step and is felt for all steps after it. Lecture 02 will meet the same shape, $\varepsilon T^2$, and for
+# the same reason.
 #
-# The test: fifty problems, a model each, mixed out of the true transitions and wrong ones ([`mixed_model`](../rlcourse/exact/lemmas.py)); the gap by evaluating twice
-# ([`simulation_gap`](../rlcourse/exact/lemmas.py)), by (5) ([`simulation_identity`](../rlcourse/exact/lemmas.py)), and by (6) ([`simulation_bound`](../rlcourse/exact/lemmas.py)).
+# The test: fifty problems, a model each, mixed out of the true transitions and wrong ones
+# ([`mixed_model`](../rlcourse/exact/lemmas.py)); the gap by evaluating twice
+# ([`simulation_gap`](../rlcourse/exact/lemmas.py)), by (5)
+# ([`simulation_identity`](../rlcourse/exact/lemmas.py)), and by (6)
+# ([`simulation_bound`](../rlcourse/exact/lemmas.py)).
 
 # %%
 from rlcourse.exact.lemmas import mixed_model, simulation_bound, simulation_gap, simulation_identity
@@ -713,8 +790,10 @@ for share, found in ratio.items():
     print(f"share of wrong transitions {share:5}: gap / bound typically {np.median(found):.3f}, at most {max(found):.3f}")
 
 # %% [markdown]
-# The identity is exact and the bound is loose, by a factor of forty and more: random errors in random directions mostly cancel. It takes a malicious model to come close. One exists:
-# let one state pay 1 for ever and another nothing for ever, and let the model leak from the first to the second with probability $\varepsilon$ a step.
+# The identity is exact and the bound is loose, by a factor of forty and more: random errors in random
+# directions mostly cancel. It takes a malicious model to come close. One exists: let one state pay 1 for ever
+# and another nothing for ever, and let the model leak from the first to the second with probability
+# $\varepsilon$ a step.
 
 # %%
 stay = torch.eye(2, dtype=torch.float64)[:, None]
@@ -729,35 +808,47 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
     print(f"{discount:6} {leak:6} {gap:8.3f} {bound:9.3f} {gap / bound:12.3f}")
 
 # %% [markdown]
-# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: quadratic growth in the horizon is no artefact of the proof. Where it is not small, the gap cannot exceed $1/(1-\gamma)$ and the bound becomes
-# idle talk. Remember both when lecture 07 plans a thousand steps ahead in a model that is right to one per cent.
+# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: quadratic growth in the horizon is no
+# artefact of the proof. Where it is not small, the gap cannot exceed $1/(1-\gamma)$ and the bound becomes idle
+# talk. Remember both when lecture 07 plans a thousand steps ahead in a model that is right to one per cent.
 #
 # ### Where they are used
 #
-# The performance-difference lemma: the cost of an imitator's mistakes and the reduction behind DAgger (02), why one may take many gradient steps on one batch (03), trust regions (03). The simulation lemma: how long a model may be trusted (07),
-# why a pessimistic model is safe offline (11).
+# The performance-difference lemma: the cost of an imitator's mistakes and the reduction behind DAgger (02), why
+# one may take many gradient steps on one batch (03), trust regions (03). The simulation lemma: how long a model
+# may be trusted (07), why a pessimistic model is safe offline (11).
 
 # %% [markdown]
 # ## What to take along
 #
-# * A policy makes its own data. The object to think about is the state marginal $p_\pi(s_t)$, and one line carries it forward. It sums to one, or you have swapped two indices.
-# * The objective is a sum of dot products of marginals with rewards. Finite, discounted and average are three weightings of the same curve.
+# * A policy makes its own data. The object to think about is the state marginal $p_\pi(s_t)$, and one line
+#   carries it forward. It sums to one, or you have swapped two indices.
+# * The objective is a sum of dot products of marginals with rewards. Finite, discounted and average are three
+#   weightings of the same curve.
 # * If what you see is not a state, the belief is. Predict, correct.
-# * Values turn a sum over the future into an equation. Contraction makes the equation solvable; the maximum does not spoil it.
-# * The gain of a new policy is the old policy's advantage where the *new* one goes. The error of a model is its one-step error where the *model* goes, times the horizon twice.
+# * Values turn a sum over the future into an equation. Contraction makes the equation solvable; the maximum
+#   does not spoil it.
+# * The gain of a new policy is the old policy's advantage where the *new* one goes. The error of a model is its
+#   one-step error where the *model* goes, times the horizon twice.
 #
-# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and both sides of a lemma yourself, and find what is wrong with a
-# value iteration that converges beautifully to the wrong answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest possible way to get a policy, copying one, and the line of F2 will tell you what goes wrong.
+# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and both
+# sides of a lemma yourself, and find what is wrong with a value iteration that converges beautifully to the
+# wrong answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest possible way to get a policy,
+# copying one, and the line of F2 will tell you what goes wrong.
 #
 # ## Read on
 #
-# * R. Brafman, M. Tennenholtz (2002), R-max: a general polynomial time algorithm for near-optimal reinforcement learning, *JMLR* 3.
+# * R. Brafman, M. Tennenholtz (2002), R-max: a general polynomial time algorithm for near-optimal reinforcement
+#   learning, *JMLR* 3.
 # * R. Bellman (1957), *Dynamic Programming*, Princeton University Press.
 # * R. Howard (1960), *Dynamic Programming and Markov Processes*, MIT Press.
-# * L. Kaelbling, M. Littman, A. Cassandra (1998), Planning and acting in partially observable stochastic domains, *Artificial Intelligence* 101.
+# * L. Kaelbling, M. Littman, A. Cassandra (1998), Planning and acting in partially observable stochastic
+#   domains, *Artificial Intelligence* 101.
 # * S. Kakade, J. Langford (2002), Approximately optimal approximate reinforcement learning, *ICML*.
 # * M. Kearns, S. Singh (2002), Near-optimal reinforcement learning in polynomial time, *Machine Learning* 49.
 # * M. Puterman (1994), *Markov Decision Processes*, Wiley.
-# * S. Singh, T. Jaakkola, M. Jordan (1994), Learning without state-estimation in partially observable Markovian decision processes, *ICML*.
+# * S. Singh, T. Jaakkola, M. Jordan (1994), Learning without state-estimation in partially observable Markovian
+#   decision processes, *ICML*.
 # * R. Sutton, A. Barto (2018), *Reinforcement Learning: An Introduction*, second edition, MIT Press.
-# * R. Sutton, D. Precup, S. Singh (1999), Between MDPs and semi-MDPs, *Artificial Intelligence* 112 (the four rooms).
+# * R. Sutton, D. Precup, S. Singh (1999), Between MDPs and semi-MDPs, *Artificial Intelligence* 112 (the four
+#   rooms).
