@@ -40,10 +40,10 @@ def test_relabelled_counts_equal_those_of_all_paths(seed, final):
             for t in range(horizon):
                 goals = path[-1:] if final else path[t + 1:]
                 for goal in goals:
-                    expected[goal, path[t], acts[t]] += command[c] * prob / len(goals)
+                    expected[goal, path[t], acts[t]] += command[c] * prob
     counts = relabelled_counts(mdp, demonstrators, command, horizon, final=final)
     assert torch.allclose(counts, expected, atol=1e-12)
-    assert counts.sum() == pytest.approx(horizon)
+    assert counts.sum() == pytest.approx(horizon if final else horizon * (horizon + 1) / 2)
 
 
 def test_reach_probability_equals_that_of_all_paths():
@@ -99,27 +99,6 @@ def test_relabelled_wandering_finds_the_goals():
     assert wandering < 0.25 and cloned > 0.9
     # Conditioning on what came out never lowers the chance of a goal here: every goal is reached more often.
     assert (reach_probability(room.mdp, policy, 20) >= reach_probability(room.mdp, everywhere, 20)).all()
-
-
-def test_counts_agree_with_sampled_relabelling():
-    # 4,000 sampled walks of 6 steps, each pair relabelled once: every cell of the counts is a mean of 4,000
-    # independent walks with at most 6 hits, so its standard error is at most 6/√4000 · ½ < 0.05; the largest
-    # of 39 · 39 · 4 differences stays below 0.05 in practice by far (seed fixed, so no false failure).
-    room, horizon, walks = goal_room(), 6, 4000
-    random = generator(5, "walks")
-    states, actions = [torch.zeros(walks, dtype=torch.int64)], []
-    for _ in range(horizon):
-        action = torch.randint(4, (walks,), generator=random)
-        rows = room.mdp.transition_probs[states[-1], action]
-        actions.append(action)
-        states.append(torch.multinomial(rows, 1, generator=random)[:, 0])
-    sampled = torch.zeros(39, 39, 4, dtype=torch.float64)
-    for t in range(horizon):
-        later = torch.randint(t + 1, horizon + 1, (walks,), generator=random)
-        goal = torch.stack(states)[later, torch.arange(walks)]
-        sampled.index_put_((goal, states[t], actions[t]), torch.tensor(1.0 / walks, dtype=torch.float64), True)
-    exact = relabelled_counts(room.mdp, wanderer(room)[None], ALWAYS, horizon)
-    assert (sampled - exact).abs().max() < 0.02
 
 
 def test_bad_arguments_are_refused():

@@ -17,10 +17,10 @@ def relabelled_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Ten
     """How many training pairs (s, a, g) one demonstration gives in the mean: [G, S, A].
 
     A command c is drawn from `command_probs` [C], and π_c = `demonstrators[c]` [C, S, A] acts for T
-    steps. Each (sₜ, aₜ) is then labelled with a goal that was in fact reached afterwards,
-    whatever the command: a state sₜ' with t' drawn evenly from t + 1 … T, or with `final` s_T.
+    steps. Each (sₜ, aₜ) is then labelled with every goal that was in fact reached afterwards,
+    whatever the command: with each sₜ' for t' = t + 1 … T, or with `final` only s_T.
 
-        Σ_c p(c) Σₜ p_c(sₜ = s) π_c(a|s) mean_{t' > t} p_c(sₜ' = g | sₜ = s, aₜ = a).
+        Σ_c p(c) Σₜ p_c(sₜ = s) π_c(a|s) Σ_{t' > t} p_c(sₜ' = g | sₜ = s, aₜ = a).
 
     Cloning them maximises Σ counts · log π(a|s, g): the counts divided by their sum over a are
     what every consistent learner approaches. One demonstrator is [1, S, A] with command [1].
@@ -41,7 +41,7 @@ def relabelled_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Ten
         running = torch.cumsum(torch.stack(later), 0)
         for t in range(horizon):
             left = horizon - t
-            goals = later[left - 1] if final else running[left - 1] / left
+            goals = later[left - 1] if final else running[left - 1]
             counts += prob * (visits[t, :, None, None] * policy[..., None] * goals).permute(2, 0, 1)
     return counts
 

@@ -95,3 +95,20 @@ def fork_picture(drives: dict[str, np.ndarray], tree_at: float, tree_radius: flo
         figure.supxlabel("distance [m]", fontsize=10)
         figure.supylabel("offset [m]", fontsize=10)
     return figure
+
+
+def room_picture(probabilities: dict[str, np.ndarray]) -> Figure:
+    """Maps [rows, columns] of probabilities side by side on one scale, with the numbers; NaN is wall."""
+    with style():
+        figure = new_figure((3.3 * len(probabilities), 2.9))
+        grid = np.atleast_1d(figure.subplots(1, len(probabilities)))
+        for axes, (name, values) in zip(grid, probabilities.items()):
+            image = axes.imshow(values, vmin=0.0, vmax=1.0)
+            for (row, column), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=7.5,
+                              color="white" if value < 0.6 else PALETTE["black"])
+            axes.set(title=name, xticks=[], yticks=[])
+            axes.grid(False)
+        figure.colorbar(image, ax=list(grid), label="probability of\nreaching the cell", shrink=0.8)
+    return figure
