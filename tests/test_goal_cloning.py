@@ -23,13 +23,13 @@ def test_triples_are_counted_in_their_own_run():
 def test_counts_agree_with_the_exact_ones():
     # One run of 20,000 wandering drives of 4 steps. Per drive a cell counts at most 4 + 3 + 2 + 1 = 10
     # triples, so its standard error is at most 10/√20000 = 0.07, and in fact far less; 0.1 is a safe
-    # threshold for a right program, while a goal taken one step late is off by more than 0.3.
+    # threshold for a right program, while a drive that is one step short is off by more than 0.2.
     room, horizon = goal_room(), 4
     snapshot, = train(room.mdp, wanderer(room), Config(rounds=1, drives=20_000, horizon=horizon), seed=0, runs=1)
     exact = relabelled_counts(room.mdp, wanderer(room)[None], ALWAYS, horizon)
     assert (snapshot.counts[0] / 20_000 - exact).abs().max() < 0.1
     late = relabelled_counts(room.mdp, wanderer(room)[None], ALWAYS, horizon - 1)
-    assert (late - exact).abs().max() > 0.3
+    assert (late - exact).abs().max() > 0.2
 
 
 def test_drives_pursue_their_goal():
