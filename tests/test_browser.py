@@ -24,7 +24,7 @@ LECTURES = sorted(ROOT.glob("lectures/*.ipynb"))
 TOY_CELLS = (
     "from rlcourse.notebook import start\nstart()",
     "from toy_widget import toy\ntoy(ask=True)",
-    "toy()",
+    "plain = toy()\nplain",
     "from toy_training import train, draw\nfrom rlcourse.widgets.app.watch import watch\n"
     "last = watch(train(), total=40, draw=draw, every=0.05)\nlast.step",
     "from rlcourse.plots.figures import new_figure\nfigure = new_figure((6, 2))\n"
@@ -80,9 +80,10 @@ def test_a_small_notebook_in_both_themes(lab, page, capsys):
         print("\ntoy widget:", lab_tools.summary(lab_tools.press_keys(plain, lab_tools.longest_slider(plain), 29)))
     moved = lab_tools.picture_of(plain)
     assert moved != first
+    caption = plain.locator(".rlc-caption").text_content()
     plain.get_by_role("button", name="square").click()
     page.wait_for_function("before => document.querySelectorAll('.rlc-caption')[1].textContent !== before",
-                           arg=plain.locator(".rlc-caption").text_content())
+                           arg=caption)
     assert lab_tools.picture_of(plain) not in (first, moved)
 
     plain.locator(".noUi-handle").nth(0).press("End")           # height 2 with 8 periods raises
@@ -95,7 +96,7 @@ def test_a_small_notebook_in_both_themes(lab, page, capsys):
     assert lab_tools.picture_of(plain) == first
     assert plain.locator(".rlc-picture").get_attribute("title") == plain.locator(".rlc-caption").text_content()
 
-    for theme in ("Light", "Dark"):
+    for theme in ("Dark", "Light"):          # light last: the choice is kept for the next test
         lab_tools.finish(page, f"await window.jupyterapp.commands.execute('apputils:change-theme', "
                                f"{{theme: 'JupyterLab {theme}'}});")
         for selector in (".rlc-caption p", ".rlc-controls .widget-label", ".rlc-try", ".widget-readout"):

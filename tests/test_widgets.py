@@ -7,6 +7,7 @@ import itertools
 import json
 import numbers
 import pkgutil
+import threading
 from functools import cache
 from io import BytesIO
 
@@ -207,6 +208,29 @@ def test_an_exception_is_shown_and_goes_when_the_next_picture_works():
         explorer.drive(height=2.0)
     explorer.drive(periods=3)
     assert explorer.message.layout.display == "none" and explorer.error is None
+
+
+def test_the_last_change_wins_although_callbacks_run_in_several_threads():
+    drawing, overtaken = threading.Event(), threading.Event()
+
+    def slow_once(**values):
+        if values["periods"] == 8:
+            overtaken.set()
+        elif values["height"] == 2.0:
+            drawing.set()
+            overtaken.wait(0.3)          # time enough for the other callback to finish first
+        return toy_widget.compute(**values)
+
+    explorer = toy(compute=slow_once)
+    threads = [threading.Thread(target=setattr, args=(explorer._inputs[name], "value", value))
+               for name, value in (("height", 2.0), ("periods", 8))]
+    threads[0].start()
+    assert drawing.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert explorer.values["height"] == 2.0 and explorer.values["periods"] == 8
+    assert explorer.error is not None and explorer.message.layout.display == ""
 
 
 def test_errors_of_the_first_picture_are_raised_at_once():

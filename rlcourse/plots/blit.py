@@ -44,18 +44,18 @@ class Picture:
 
     def draw(self, frame) -> np.ndarray:
         """Show `frame`: uint8 [height, width, 3]."""
-        moved = self._update(self._artists, frame)
-        late = [artist for artist in moved if artist not in self._moving]
-        if late:                                     # first moved now: it is part of the background
-            self._moving += late
-            with style():
+        with style():
+            moved = self._update(self._artists, frame)
+            late = [artist for artist in moved if artist not in self._moving]
+            if late:                                 # first moved now: it is part of the background
+                self._moving += late
                 self._keep_background()
-        canvas = self.figure.canvas
-        canvas.restore_region(self._background)
-        renderer = canvas.get_renderer()
-        for part in self._foreground:
-            part.draw(renderer)
-        return np.asarray(canvas.buffer_rgba())[..., :3]
+            canvas = self.figure.canvas
+            canvas.restore_region(self._background)
+            renderer = canvas.get_renderer()
+            for part in self._foreground:
+                part.draw(renderer)
+            return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def png_bytes(self, frame) -> bytes:
         """Show `frame`: the bytes of a PNG."""

@@ -1,5 +1,6 @@
 """One look for every picture: colours that survive colour blindness, and quiet axes."""
 
+import threading
 from contextlib import contextmanager
 
 import matplotlib
@@ -77,8 +78,16 @@ def use_style() -> dict:
     return dict(STYLE)
 
 
+# Callbacks of widgets run in a thread beside the notebook's cells (JupyterLab 4.4 with ipykernel 7),
+# matplotlib's settings belong to the whole process, and its text layout expects one thread.
+_ONE_AT_A_TIME = threading.RLock()
+
+
 @contextmanager
 def style():
-    """The course's look inside a `with` block, whatever the process uses elsewhere."""
-    with matplotlib.rc_context(STYLE):
+    """The course's look inside a `with` block, whatever the process uses elsewhere.
+
+    Only one thread at a time is inside: draw there.
+    """
+    with _ONE_AT_A_TIME, matplotlib.rc_context(STYLE):
         yield

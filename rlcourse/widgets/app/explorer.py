@@ -1,6 +1,7 @@
 """The shell of every widget: controls, one quick picture, and the texts around it."""
 
 import base64
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
@@ -36,6 +37,9 @@ class Explorer(W.VBox):
         self._compute, self._describe = compute, describe
         self._finished: dict[tuple, tuple[bytes, str]] = {}
         self._quiet = False
+        # Callbacks of different controls may run in different threads: JupyterLab 4.4 and later send
+        # them to a thread beside the one that runs cells. The last to come must draw last.
+        self._turn = threading.RLock()
         start = starting_values(controls)
         self._picture = Picture(size, setup, update, compute(**start))
         self._inputs, input_box = make_inputs(controls)
@@ -102,32 +106,34 @@ class Explorer(W.VBox):
         return stack
 
     def _set(self, values: Mapping) -> None:
-        self._quiet = True                           # several controls, one new picture
-        try:
-            for name, value in values.items():
-                self._inputs[name].value = value
-        finally:
-            self._quiet = False
-        self._changed()
+        with self._turn:
+            self._quiet = True                       # several controls, one new picture
+            try:
+                for name, value in values.items():
+                    self._inputs[name].value = value
+            finally:
+                self._quiet = False
+            self._changed()
 
     def _changed(self, change=None) -> None:
-        if self._quiet:
-            return
-        try:
-            png, words = self._show(self.values)
-        except Exception as error:                   # shown to the reader: a callback has no caller
-            self.error = error
-            self.message.value = look.error_line(error, traceback.format_exc())
-            self.message.layout.display = ""
-            return
-        if self.error is not None:
-            self.error = None
-            self.message.layout.display = "none"
-        self._words = words
-        with self.image.hold_sync():                 # one message: picture and text never disagree
-            self.image.value = png
-            self.image.tooltip = words
-        self.caption.value = look.caption(words)
+        with self._turn:
+            if self._quiet:
+                return
+            try:
+                png, words = self._show(self.values)
+            except Exception as error:               # shown to the reader: a callback has no caller
+                self.error = error
+                self.message.value = look.error_line(error, traceback.format_exc())
+                self.message.layout.display = ""
+                return
+            if self.error is not None:
+                self.error = None
+                self.message.layout.display = "none"
+            self._words = words
+            with self.image.hold_sync():             # one message: picture and text never disagree
+                self.image.value = png
+                self.image.tooltip = words
+            self.caption.value = look.caption(words)
 
     def _show(self, values: dict) -> tuple[bytes, str]:
         """PNG bytes and the words for `values`, remembered."""
