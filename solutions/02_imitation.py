@@ -15,8 +15,9 @@
 #
 # In the lecture you watched a cloned driver drift off the road. Here you build that experiment
 # yourself, from the clone to the repair: you fit a policy to demonstrations, predict *exactly* how many
-# mistakes it will make and when, put the worst case into one line of algebra, and mend a DAgger that
-# learns something every day and forgets it overnight.
+# mistakes it will make and when, put the worst case into one line of algebra, and mend a DAgger that does
+# not converge. Then you teach a policy to express two right answers, turn aimless driving into lessons, and
+# in the end your own DAgger keeps a car with a camera on the road.
 #
 # **How it works.** Each question has one cell for your answer. Replace the line with
 # `NotImplementedError`, run the cell, and run the check below it. A check takes an instant, as
@@ -24,7 +25,7 @@
 # probably is. Nothing you write is ever overwritten, and a wrong attempt costs nothing but teaches
 # something.
 #
-# You need PyTorch and sections I1, I2 and I7 of [the lecture](../lectures/02_imitation.ipynb). All
+# You need PyTorch and sections I1, I2, I5, I6 and I7 of [the lecture](../lectures/02_imitation.ipynb). All
 # tensors are float64. Read the shapes in the docstrings first: they are half of each answer.
 
 # %%
@@ -97,6 +98,12 @@ def clone(counts, fallback):
     return torch.where(counts.sum(-1, keepdim=True) > 0, counts / total, fallback)
 
 
+# %% wrong="q1" at_most=0 why="divides by the sum of the whole table" hint="You divided by the total of the whole table"
+def clone(counts, fallback):
+    policy = counts / counts.sum()
+    return torch.where(counts.sum(-1, keepdim=True) > 0, policy, fallback)
+
+
 # %% wrong="q1" at_most=2 why="0/0 in states without data" hint="divides 0 by 0, which is NaN"
 def clone(counts, fallback):
     return counts / counts.sum(-1, keepdim=True)
@@ -121,7 +128,7 @@ def clone(counts, fallback):
     return smoothed / smoothed.sum(-1, keepdim=True)
 
 
-# %% wrong="q1" at_most=1 why="an if on a whole tensor" hint="Decide entry by entry"
+# %% wrong="q1" at_most=0 why="an if on a whole tensor" hint="Decide entry by entry"
 def clone(counts, fallback):
     total = counts.sum(-1, keepdim=True)
     if total > 0:
@@ -329,7 +336,8 @@ ex.demo("q2", two_ropes)
 #
 # Write the exact answer as a function of `epsilon` and `horizon`. It is compared at several points,
 # among them a very small $\varepsilon$, and $\varepsilon = 0$, where a formula with $\varepsilon$ in the
-# denominator needs a word of its own.
+# denominator needs a word of its own. A sum written as a loop over the steps is accepted too; the formula is
+# what tells you how the cost grows.
 #
 # <details><summary>Hint</summary>
 #
@@ -386,7 +394,7 @@ def tightrope_cost(epsilon, horizon):
     return horizon * (1 - (1 - epsilon) ** horizon)
 
 
-# %% wrong="q3" at_most=1 why="the step of the fall is free" hint="a factor (1−ε) is missing"
+# %% wrong="q3" at_most=1 why="the step of the fall is free" hint="The step on which the fall happens is paid for as well"
 def tightrope_cost(epsilon, horizon):
     if epsilon == 0:
         return 0.0
@@ -426,36 +434,15 @@ def rough_answers(epsilon=0.01):
 ex.demo("q3", rough_answers)
 
 # %% [markdown]
-# ## q4 · Bug hunt: a DAgger that forgets
+# ## q4 · Bug hunt: a DAgger that does not converge
 #
 # *5 points · difficulty 2 of 5 · importance 5 of 5 · about 15 minutes · topic I7*
 #
-# A friend has written DAgger and let it loose on the lane of the lecture: eight learners, one drive of
-# 50 steps in each round, the same error of 5 % wherever there are data. After each round we computed
-# exactly how many of 50 steps the eight would get wrong on average:
-#
-# ```
-# round  mistakes
-#     0      13.5  █████████████▌
-#     1      16.2  ████████████████
-#     2      15.2  ███████████████
-#     3      14.0  ██████████████
-#     4      15.3  ███████████████▌
-#     5      17.3  █████████████████▌
-#     6      11.8  ████████████
-#     7      12.3  ████████████▌
-#     8      15.7  ███████████████▌
-#     9      16.4  ████████████████▌
-#    10      30.4  ██████████████████████████████▌
-# ```
-#
-# Every round brought 50 fresh labels from the expert, none of them wrong. The code runs, no loss is NaN,
-# and each learner does well *on the data that it was given*. And yet, ten rounds later, it is worse than
-# plain cloning (round 0). This is the code:
+# A friend has written DAgger:
 
 
 # %%
-def forgetful_dagger(rounds, collect, label, fit):
+def friends_dagger(rounds, collect, label, fit):
     """A loop with a bug. Do not mend it here: the picture at the end compares it with yours."""
     policies = []
     policy = None
@@ -468,6 +455,44 @@ def forgetful_dagger(rounds, collect, label, fit):
 
 
 # %% [markdown]
+# and lets it loose on the [`lane`](../rlcourse/envs/lane.py) of the lecture: eight learners, one drive of 50
+# steps in each round, the same error of 5 % wherever there are data
+# ([`Config`](../rlcourse/algorithms/tabular_imitation.py)). The library's own
+# [`train`](../rlcourse/algorithms/tabular_imitation.py) takes any loop in place of its own. After each round
+# we compute exactly how many of 50 steps each learner gets wrong
+# ([`state_marginals`](../rlcourse/exact/propagation.py), [`exact_cost`](../rlcourse/exact/propagation.py)). The
+# line is the mean, the band reaches from the best learner to the worst.
+
+# %%
+from rlcourse.algorithms.tabular_imitation import Config, train
+from rlcourse.envs import lane
+from rlcourse.exact.propagation import exact_cost, state_marginals
+
+
+def mistakes_by_round(loop):
+    """Exact expected mistakes in 50 steps [rounds + 1, learners]."""
+    world, config = lane.lane(), Config(rounds=10, episodes=1, horizon=50, epsilon=0.05)
+    table = []
+    for snapshot in train(world, lane.expert_policy(), config, seed=0, dagger=loop):
+        costs = [exact_cost(state_marginals(world, policy, 50), policy, lane.mistake_cost()).sum()
+                 for policy in snapshot.policy]
+        table.append(torch.stack(costs))
+    return torch.stack(table)
+
+
+def mean_and_range(cost):
+    """Rounds, mean, lowest and highest of the runs [rounds + 1, runs]: what `curves` draws."""
+    return range(len(cost)), cost.mean(1), cost.min(1).values, cost.max(1).values
+
+
+curves({"your friend's DAgger": mean_and_range(mistakes_by_round(friends_dagger))},
+       title="Expected mistakes in 50 steps", xlabel="round", ylabel="mistakes")
+
+# %% [markdown]
+# Every round brought 50 fresh labels from the expert, none of them wrong. The code runs, no loss is NaN,
+# and each learner does well *on the data that it was given*. And yet most rounds are worse than plain
+# cloning (round 0), and the last is the worst.
+#
 # Find the bug and write the loop as it should be. What you are given:
 #
 # - `collect(policy)` lets `policy` drive once and returns the states it visited; `collect(None)` lets the
@@ -481,8 +506,16 @@ def forgetful_dagger(rounds, collect, label, fit):
 #
 # <details><summary>Hint</summary>
 #
-# Look at the curve again: it does not stay bad in the same way, it wobbles. Each learner knows something,
-# only not the same thing as the one before. Then say aloud what the letters D-Agg stand for.
+# Each learner of the picture knows something, only not the same thing as the one before. Follow rounds 0, 1
+# and 2 on paper, and write down for each: who drove, who labelled, and *what `fit` was given*. Then
+# compare the three lists with the algorithm in the lecture.
+#
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The learner of round 1 left the road in places that the one of round 0 had never seen, and got labels for
+# them. Where does it learn what to do on the crown of the road? Say aloud what the letters D-Agg stand for.
 #
 # </details>
 #
@@ -520,7 +553,7 @@ ex.check("q4")
 
 # %% wrong="q4" at_most=1 why="the bug, still there" hint="forgets the earlier ones"
 def dagger(rounds, collect, label, fit):
-    return forgetful_dagger(rounds, collect, label, fit)
+    return friends_dagger(rounds, collect, label, fit)
 
 
 # %% wrong="q4" at_most=1 why="labels are the learner's own actions" hint="The labels are what the learner did"
@@ -613,42 +646,446 @@ def dagger(rounds, collect, label, fit):
 
 
 # %% [markdown]
-# **See it.** Both loops on the [`lane`](../rlcourse/envs/lane.py), trained by the library's own
-# [`train`](../rlcourse/algorithms/tabular_imitation.py), which takes any loop in place of its own, with
-# the settings of the story above ([`Config`](../rlcourse/algorithms/tabular_imitation.py)). The mistakes of
-# each learner are exact ([`state_marginals`](../rlcourse/exact/propagation.py),
-# [`exact_cost`](../rlcourse/exact/propagation.py)); lines are means over the eight learners, bands reach
-# from the best to the worst of them.
+# **See it.** Both loops on the same lane, from the same first drive. What does your learner do, in the round in
+# which your friend's has forgotten the crown of the road?
+
 
 # %%
-from rlcourse.algorithms.tabular_imitation import Config, train
-from rlcourse.envs import lane
-from rlcourse.exact.propagation import exact_cost, state_marginals
-
-
-def mistakes_by_round(loop):
-    """Exact expected mistakes in 50 steps [rounds + 1, learners]."""
-    world, config = lane.lane(), Config(rounds=10, episodes=1, horizon=50, epsilon=0.05)
-    table = []
-    for snapshot in train(world, lane.expert_policy(), config, seed=0, dagger=loop):
-        costs = [exact_cost(state_marginals(world, policy, 50), policy, lane.mistake_cost()).sum()
-                 for policy in snapshot.policy]
-        table.append(torch.stack(costs))
-    return torch.stack(table)
-
-
 def both_loops():
-    """The forgetful loop and yours, on the same lane."""
+    """Your friend's loop and yours, on the same lane."""
     series = {}
-    for label, loop in (("forgetful", forgetful_dagger), ("yours", dagger)):
+    for label, loop in (("your friend's", friends_dagger), ("yours", dagger)):
         cost = mistakes_by_round(loop)
-        series[label] = (range(len(cost)), cost.mean(1), cost.min(1).values, cost.max(1).values)
-        print(f"{label:>9}: {cost[0].mean():.1f} mistakes after round 0, {cost[-1].mean():.1f} after round 10")
+        series[label] = mean_and_range(cost)
+        print(f"{label:>13}: {cost[0].mean():.1f} mistakes after round 0, {cost[-1].mean():.1f} after round 10")
     return curves(series, title="Expected mistakes in 50 steps: eight learners, mean and range",
                   xlabel="round", ylabel="mistakes")
 
 
 ex.demo("q4", both_loops)
+
+# %% [markdown]
+# ## q5 · The likelihood of two right answers
+#
+# *5 points · difficulty 3 of 5 · importance 4 of 5 · about 15 minutes · topic I5*
+#
+# A tree stands in the middle of the road. Half of the drivers pass it on the left, half on the right, and a
+# policy that predicts *the mean* of what they do drives into it. A policy that can say "either of these"
+# gives a mixture: for each observation $K$ weights, means and widths,
+#
+# $$p(a \mid o) = \sum_k w_k \, \mathcal N(a; \mu_k, \sigma_k^2), \qquad
+# \mathcal N(a; \mu, \sigma^2) = \frac{1}{\sigma \sqrt{2 \pi}} \, e^{-\frac{1}{2} \left( \frac{a - \mu}{\sigma} \right)^2},
+# \qquad \sum_k w_k = 1.$$
+#
+# Cloning is maximum likelihood as before, so all that training needs is $\log p(a \mid o)$ (Bishop 1994).
+# Write it, for a batch of one-dimensional actions, each with its own mixture. A network that has just
+# been initialised may put all its components far from the data: your answer must still be right
+# where the density itself is too small for a float64, which ends near $10^{-308}$. Its logarithm is not small at all.
+#
+# <details><summary>Hint</summary>
+#
+# Write $\log\,(w_k \, \mathcal N_k)$ as a sum of four terms, with shape `[B, K]`. What is left is the logarithm of a
+# sum of exponentials, and `torch.logsumexp` takes it without ever leaving the logarithms.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *The size of tensor a (3) must match the size of tensor b (2)*: `action` is `[B]`, the rest `[B, K]`.
+# `action[:, None]` has shape `[B, 1]` and meets every component.
+#
+# *log(): argument 'input' must be Tensor, not float*: for the number $2\pi$ use `math.log(2 * math.pi)`.
+#
+# *−inf came out*: you took the logarithm of a sum that had already become 0.
+#
+# </details>
+
+
+# %% q="q5"
+import math
+
+
+def mixture_log_likelihood(action, weights, mean, std):
+    """log p(a|o) of each action under its own mixture of Gaussians.
+
+    action [B]. weights, mean, std [B, K]: w_k (they sum to 1), μ_k and the standard deviation σ_k of the
+    components. Returns a tensor [B], in nats.
+    """
+    ### SOLUTION
+    standardised = (action[:, None] - mean) / std
+    log_component = -0.5 * standardised**2 - torch.log(std) - 0.5 * math.log(2 * math.pi)
+    return torch.logsumexp(torch.log(weights) + log_component, -1)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q5")
+
+
+# %% wrong="q5" at_most=3 why="the logarithm of a sum that underflows" hint="Every density underflows to 0"
+def mixture_log_likelihood(action, weights, mean, std):
+    density = torch.exp(-0.5 * ((action[:, None] - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
+    return torch.log((weights * density).sum(-1))
+
+
+# %% wrong="q5" at_most=1 why="the mean of the logarithms" hint="You take the mean of the logarithms"
+def mixture_log_likelihood(action, weights, mean, std):
+    component = torch.distributions.Normal(mean, std)
+    return (weights * component.log_prob(action[:, None])).sum(-1)
+
+
+# %% wrong="q5" at_most=1 why="forgets the weights" hint="every component counts in full"
+def mixture_log_likelihood(action, weights, mean, std):
+    component = torch.distributions.Normal(mean, std)
+    return torch.logsumexp(component.log_prob(action[:, None]), -1)
+
+
+# %% wrong="q5" at_most=0 why="adds the weights, not their logarithms" hint="add *log* w"
+def mixture_log_likelihood(action, weights, mean, std):
+    component = torch.distributions.Normal(mean, std)
+    return torch.logsumexp(weights + component.log_prob(action[:, None]), -1)
+
+
+# %% wrong="q5" at_most=2 why="forgets 1/σ" hint="The factor 1/σ of the density is missing"
+def mixture_log_likelihood(action, weights, mean, std):
+    log_component = -0.5 * ((action[:, None] - mean) / std) ** 2 - 0.5 * math.log(2 * math.pi)
+    return torch.logsumexp(torch.log(weights) + log_component, -1)
+
+
+# %% wrong="q5" at_most=0 why="forgets 2π" hint="The factor 1/√(2π) of the density is missing"
+def mixture_log_likelihood(action, weights, mean, std):
+    log_component = -0.5 * ((action[:, None] - mean) / std) ** 2 - torch.log(std)
+    return torch.logsumexp(torch.log(weights) + log_component, -1)
+
+
+# %% wrong="q5" at_most=2 why="the standard deviation as the variance" hint="You use `std` as if it were the variance"
+def mixture_log_likelihood(action, weights, mean, std):
+    log_component = -0.5 * (action[:, None] - mean) ** 2 / std - 0.5 * torch.log(2 * math.pi * std)
+    return torch.logsumexp(torch.log(weights) + log_component, -1)
+
+
+# %% wrong="q5" at_most=0 why="adds up the batch" hint="You add up the batch"
+def mixture_log_likelihood(action, weights, mean, std):
+    component = torch.distributions.Normal(mean, std)
+    return torch.logsumexp(torch.log(weights) + component.log_prob(action[:, None]), -1).sum()
+
+
+# %% wrong="q5" at_most=0 why="the loss instead of the log-likelihood" hint="The sign is turned"
+def mixture_log_likelihood(action, weights, mean, std):
+    component = torch.distributions.Normal(mean, std)
+    return -torch.logsumexp(torch.log(weights) + component.log_prob(action[:, None]), -1)
+
+
+# %% wrong="q5" at_most=2 why="action by action against component by component" hint="Two shapes do not line up"
+def mixture_log_likelihood(action, weights, mean, std):
+    log_component = -0.5 * ((action - mean) / std) ** 2 - torch.log(std) - 0.5 * math.log(2 * math.pi)
+    return torch.logsumexp(torch.log(weights) + log_component, -1)
+
+
+# %% right="q5" why="by the distributions of PyTorch"
+def mixture_log_likelihood(action, weights, mean, std):
+    from torch.distributions import Categorical, MixtureSameFamily, Normal
+    return MixtureSameFamily(Categorical(weights), Normal(mean, std)).log_prob(action)
+
+
+# %% right="q5" why="action by action, relative to the largest component"
+def mixture_log_likelihood(action, weights, mean, std):
+    answer = []
+    for b in range(len(action)):
+        logs = [math.log(w) - 0.5 * ((float(action[b]) - m) / s) ** 2 - math.log(s * math.sqrt(2 * math.pi))
+                for w, m, s in zip(weights[b].tolist(), mean[b].tolist(), std[b].tolist())]
+        top = max(logs)
+        answer.append(top + math.log(sum(math.exp(log - top) for log in logs)))
+    return answer
+
+
+# %% [markdown]
+# **See it.** Four hundred drivers just before the tree ([`uniforms`](../rlcourse/core/seeding.py),
+# [`generator`](../rlcourse/core/seeding.py)): half steer to the left, half to the right. One Gaussian and a mixture
+# of two are fitted to them by maximum likelihood, and your function draws both densities. Where does the single
+# Gaussian have its peak, and how many of the drivers steered there?
+
+# %%
+from rlcourse.core.seeding import generator, uniforms
+
+
+def at_the_tree(drivers=400):
+    """The densities that one Gaussian and a mixture of two give to what the drivers did."""
+    random = generator(0, "at the tree")
+    side = torch.where(uniforms((drivers,), random) < 0.5, -0.7, 0.7)
+    steering = side + 0.12 * torch.special.ndtri(uniforms((drivers,), random))
+    left, right = steering[side > 0], steering[side < 0]
+    grid = torch.linspace(-1.5, 1.5, 301, dtype=torch.float64)
+    series = {}
+    for label, groups in (("one Gaussian", [steering]), ("mixture of two", [right, left])):
+        fit = [[len(group) / drivers, group.mean(), group.std()] for group in groups]
+        weights, mean, std = torch.tensor(fit, dtype=torch.float64).T[:, None]
+
+        def log_density(action):
+            rows = (parameter.expand(len(action), -1) for parameter in (weights, mean, std))
+            return torch.as_tensor(mixture_log_likelihood(action, *rows))
+
+        series[label] = (grid, log_density(grid).exp())
+        print(f"{label:>14}: {log_density(steering).mean():5.2f} nats a driver, "
+              f"density straight ahead {series[label][1][150]:.2f}")
+    return curves(series, title="Two good actions, and what the policies make of them",
+                  xlabel="steering, left is positive; the tree is at 0", ylabel="density")
+
+
+ex.demo("q5", at_the_tree)
+
+# %% [markdown]
+# ## q6 · Every drive is a lesson
+#
+# *5 points · difficulty 2 of 5 · importance 3 of 5 · about 15 minutes · topic I6*
+#
+# Somebody drove from $s_0$ to $s_T$, with no aim or with one that he missed. For a policy $\pi(a \mid s, g)$
+# that is told where to go, none of it is wasted: at time $t$ the driver did $a_t$, and at a later time $k$ he *was*
+# in $s_k$. So $a_t$ is an example of what to do in $s_t$ when one wants to be in $s_k$ (Kaelbling 1993; for cloning
+# Lynch et al. 2019, Ghosh et al. 2021). Turn a drive into all examples of this kind,
+#
+# $$(s_t, \; g = s_k, \; a_t) \qquad \text{for all } 0 \le t < k \le T,$$
+#
+# in the order of $t$, and for one $t$ in the order of $k$.
+#
+# <details><summary>Hint</summary>
+#
+# Two nested loops and three lists are a good answer: `torch.stack(list)` makes a tensor of them. Which is the
+# last $t$ that has an action, and which the last $k$ that has a state? Whoever wants no loops looks up
+# `torch.triu_indices`.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *index 3 is out of bounds for dimension 0 with size 3*: there are $T$ actions and $T + 1$ states, so
+# `actions[k]` does not exist for the last $k$. Is it $a_k$ that belongs into the example?
+#
+# *stack expects a non-empty TensorList*: a drive of one step has one example, and your loop made none.
+#
+# *not enough values to unpack*: the answer is three tensors, `return state, goal, action`.
+#
+# </details>
+
+
+# %% q="q6"
+def relabel(states, actions):
+    """All examples (state, goal, action) that one drive gives.
+
+    states [T + 1], actions [T] (int64): s_0 … s_T and a_0 … a_{T−1}. Returns three tensors
+    [T (T + 1) / 2]: s_t, s_k and a_t for all t < k ≤ T, ordered by t, then by k.
+    """
+    ### SOLUTION
+    state, goal, action = [], [], []
+    for t in range(len(actions)):
+        for k in range(t + 1, len(states)):
+            state.append(states[t])
+            goal.append(states[k])
+            action.append(actions[t])
+    return torch.stack(state), torch.stack(goal), torch.stack(action)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q6")
+
+
+# %% wrong="q6" at_most=0 why="only the last state is a goal" hint="Only the last state serves as a goal"
+def relabel(states, actions):
+    return states[:-1], states[-1].expand(len(actions)), actions
+
+
+# %% wrong="q6" at_most=0 why="only the next state is a goal" hint="Only the next state serves as a goal"
+def relabel(states, actions):
+    return states[:-1], states[1:], actions
+
+
+# %% wrong="q6" at_most=0 why="goals from the past as well" hint="States of the past are among your goals"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(len(states)) if t != k]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[t]
+
+
+# %% wrong="q6" at_most=0 why="all states are goals" hint="Every state serves as a goal"
+def relabel(states, actions):
+    T = len(actions)
+    return states[:-1].repeat_interleave(T + 1), states.repeat(T), actions.repeat_interleave(T + 1)
+
+
+# %% wrong="q6" at_most=0 why="a state is its own goal" hint="a state becomes its own goal"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(t, len(states))]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[t]
+
+
+# %% wrong="q6" at_most=0 why="the last state is left out" hint="The last state is never a goal"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(t + 1, len(actions))]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[t]
+
+
+# %% wrong="q6" at_most=0 why="triu_indices without the step ahead" hint="And the last state is missing"
+def relabel(states, actions):
+    t, k = torch.triu_indices(len(actions), len(actions))
+    return states[t], states[k], actions[t]
+
+
+# %% wrong="q6" at_most=0 why="the action that led into the goal" hint="You give the action that led into the goal"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(t + 1, len(states))]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[k - 1]
+
+
+# %% wrong="q6" at_most=0 why="the action at the goal" hint="You give the action taken at the goal"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(t + 1, len(actions))]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[k]
+
+
+# %% wrong="q6" at_most=0 why="the action at the goal, which the last state has not" hint="An index lies outside its axis"
+def relabel(states, actions):
+    examples = [(states[t], states[k], actions[k]) for t in range(len(actions)) for k in range(t + 1, len(states))]
+    return tuple(torch.stack(part) for part in zip(*examples))
+
+
+# %% wrong="q6" at_most=0 why="ordered by the goal" hint="The right pairs in another order"
+def relabel(states, actions):
+    pairs = [(t, k) for k in range(len(states)) for t in range(k)]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[t]
+
+
+# %% wrong="q6" at_most=0 why="gives (goal, state, action)" hint="State and goal are exchanged"
+def relabel(states, actions):
+    t, k = torch.triu_indices(len(actions), len(actions))
+    return states[k + 1], states[t], actions[t]
+
+
+# %% wrong="q6" at_most=4 why="a window of ten steps" hint="Every pair t < k ≤ T once"
+def relabel(states, actions):
+    pairs = [(t, k) for t in range(len(actions)) for k in range(t + 1, min(t + 11, len(states)))]
+    t, k = torch.tensor(pairs).T
+    return states[t], states[k], actions[t]
+
+
+# %% right="q6" why="without a loop"
+def relabel(states, actions):
+    t, k = torch.triu_indices(len(states), len(states), offset=1)
+    return states[t], states[k], actions[t]
+
+
+# %% right="q6" why="lists of numbers"
+def relabel(states, actions):
+    examples = [(s, g, a) for t, (s, a) in enumerate(zip(states.tolist(), actions.tolist()))
+                for g in states[t + 1:].tolist()]
+    return tuple(zip(*examples))
+
+
+# %% [markdown]
+# **See it.** A [`wanderer`](../rlcourse/envs/goals.py) walks about a room ([`goal_room`](../rlcourse/envs/goals.py)),
+# every step by lot ([`sample_index`](../rlcourse/envs/tabular.py)). Your function relabels his walks of 20 steps,
+# [`imitation`](../rlcourse/equations/imitation.py)`.clone` fits one table for each goal to them, and
+# [`reach_probability`](../rlcourse/exact/goals.py) says exactly how often a walk of 20 steps with such a table
+# passes through its goal, on average over all cells of the room. Nobody has shown the clone how to get anywhere. How
+# much better than the wanderer will it be after 300 walks?
+
+# %%
+from rlcourse.envs.goals import goal_room, wanderer
+from rlcourse.envs.tabular import sample_index
+from rlcourse.equations import imitation
+from rlcourse.exact.goals import reach_probability
+
+
+def walks(mdp, policy, number, steps=20):
+    """States [steps + 1, number] and actions [steps, number]."""
+    random = generator(0, "walks")
+    states, actions = [mdp.initial_state(uniforms((number, 1), random))], []
+    for _ in range(steps):
+        noise = uniforms((number, 2), random)
+        actions.append(sample_index(policy[states[-1]], noise[:, 0]))
+        states.append(mdp.transition(states[-1], actions[-1], noise[:, 1:]))
+    return torch.stack(states), torch.stack(actions)
+
+
+def lessons_from_walks():
+    """How often a clone of relabelled walks reaches its goal, by the number of walks."""
+    room = goal_room()
+    aimless = wanderer(room)
+    states, actions = walks(room.mdp, aimless, 300)
+    counts = torch.zeros(room.mdp.num_states, *aimless.shape, dtype=torch.float64)
+    one, reached = torch.ones((), dtype=torch.float64), {}
+    for walk in range(300):
+        state, goal, action = (torch.as_tensor(part) for part in relabel(states[:, walk], actions[:, walk]))
+        counts.index_put_((goal, state, action), one, accumulate=True)
+        if walk + 1 in (1, 3, 10, 30, 100, 300):
+            policy = imitation.clone(counts, torch.full((4,), 0.25, dtype=torch.float64))
+            reached[walk + 1] = reach_probability(room.mdp, policy, 20).mean()
+    without = reach_probability(room.mdp, aimless.expand_as(counts), 20).mean()
+    print(f"goals reached: {without:.0%} by the wanderer, {reached[300]:.0%} by the clone of 300 of his walks")
+    series = {"clone of relabelled walks": (list(reached), list(reached.values())),
+              "the wanderer himself": (list(reached), [without] * len(reached))}
+    return curves(series, title="A policy that is told where to go, learned from walks that went nowhere",
+                  xlabel="walks", ylabel="share of goals reached", log="x")
+
+
+ex.demo("q6", lessons_from_walks)
+
+# %% [markdown]
+# ## Finale: your DAgger on the road
+#
+# Your loop of q4 has never looked inside a state or a policy. So it can have other ones: the states of a
+# [`Car`](../rlcourse/envs/car.py) on a winding road with gusts of wind, the labels of a scripted driver
+# ([`car_expert`](../rlcourse/envs/experts.py)), and for `fit` a neural network that sees nothing but one line of
+# 24 pixels. [`camera_imitation`](../rlcourse/algorithms/camera_imitation.py)`.train` takes the loop, yours and your
+# friend's, with eight drivers at once, and one lap of labels in each round
+# ([`behaviour_cloning`](../rlcourse/algorithms/behaviour_cloning.py) fits the networks). Whoever leaves
+# the road has finished his lap there. It takes a few seconds.
+#
+# What to see: round 0 is plain cloning, the same for both. From there on your curve climbs, and its band narrows
+# from below: it is the *worst* drivers who gain most, for theirs are the labels that nobody had. Your
+# friend's networks go on from those of the round before, so that they do not forget everything as the tables did.
+# But they do forget.
+
+# %% tags=["unstable-picture"]
+from rlcourse.algorithms import behaviour_cloning, camera_imitation
+from rlcourse.envs.car import Car
+from rlcourse.envs.experts import car_expert
+
+
+def on_the_road(rounds=3):
+    """Both loops teach eight cars with cameras to drive a lap."""
+    car = Car(time_limit=215)  # steps: one lap
+    config = camera_imitation.Config(
+        rounds=rounds, laps=1, steps=215, test_drives=8,
+        cloning=behaviour_cloning.Config(steps=300, learning_rate=0.003, snapshot_every=300))
+    series, share, crashes = {}, {}, {}
+    for label, loop in (("your friend's DAgger", friends_dagger), ("your DAgger", dagger)):
+        drives = list(camera_imitation.train(car, car_expert(car), config, seed=0, dagger=loop))
+        share[label] = torch.stack([snapshot.share_of_lap for snapshot in drives])
+        crashes[label] = torch.stack([snapshot.crash_rate for snapshot in drives]).mean(1)
+        series[label] = mean_and_range(share[label])
+    yours = share["your DAgger"].mean(1)
+    print("your drivers go further after the last round than clones do:", bool(yours[-1] > yours[0] + 0.1))
+    print("and further than your friend's:", bool(yours[-1] > share["your friend's DAgger"][-1].mean() + 0.05))
+    print("they leave the road less than half as often as clones do:",
+          bool(crashes["your DAgger"][-1] < crashes["your DAgger"][0] / 2))
+    return curves(series, title="Share of a lap before leaving the road: eight drivers, mean and range",
+                  xlabel="round", ylabel="share of a lap")
+
+
+ex.demo("q4", on_the_road)
+
+# %% [markdown]
+# Your functions are kept as soon as their checks pass. The lecture asks for your loop by the line below, and says
+# whose it got. (A published solution keeps nothing, so there it is the library's.)
+
+# %%
+loop_of_the_lecture = ex.mine("dagger")
 
 # %% [markdown]
 # ## Your score

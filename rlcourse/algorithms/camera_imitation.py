@@ -126,7 +126,7 @@ def train(car: Car, expert: Expert, config: Config, *, seed: int, runs: int = 8,
         fit_seed = seed + len(dataset)  # other batches in every round
         for snapshot in behaviour_cloning.train(policy, obs, action, config.cloning, seed=fit_seed, device=device):
             pass
-        return snapshot.policy.to("cpu")
+        return snapshot.policy.to("cpu").copy()  # the network trains on; a loop may keep its policies
 
     def test(learner, number):
         source = DynamicsSource(car, runs, config.test_drives, random=generator(seed, "test drives"), dtype=DTYPE)

@@ -116,6 +116,8 @@ def _likely(case: Case, got: object, found: Difference) -> str:
     for value, hint in case.mistakes:
         if difference(got, value, case.rtol, case.atol) is None:
             return hint
+    if found.kind == "shape" and isinstance(case.want, (list, dict)):
+        return case.hint  # of one of several values: the text says which, the hint of the case what it is
     if found.kind == "shape":
         have, want = tuple(getattr(got, "shape", ())), tuple(getattr(case.want, "shape", ()))
         if tuple(n for n in have if n != 1) == tuple(n for n in want if n != 1):

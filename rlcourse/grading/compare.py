@@ -48,11 +48,14 @@ def difference(got: object, want: object, rtol: float = 1e-5, atol: float = 1e-7
     """None if `got` is `want` up to the tolerances, else how they differ.
 
     Numbers, tensors and lists of numbers are one kind of thing, whatever their dtype. NaN equals NaN.
+    The keys of a dictionary say in the text which value differs: {"goal": …}.
     """
     if isinstance(want, (Tensor, int, float)):
         return _number_difference(got, torch.as_tensor(want, dtype=torch.float64), rtol, atol)
     if isinstance(want, list):
         return _list_difference(got, want, rtol, atol)
+    if isinstance(want, dict):
+        return _dict_difference(got, want, rtol, atol)
     return None if type(got) is type(want) and got == want else Difference(
         "value", f"expected {describe(want)}, got {describe(got)}")
 
@@ -121,4 +124,16 @@ def _list_difference(got: object, want: list, rtol: float, atol: float) -> Diffe
         found = difference(have, wanted, rtol, atol)
         if found is not None:
             return Difference(found.kind, f"item {index}: {found.text}")
+    return None
+
+
+def _dict_difference(got: object, want: dict, rtol: float, atol: float) -> Difference | None:
+    if not isinstance(got, dict):
+        return Difference("type", f"expected {len(want)} values, got {describe(got)}")
+    if list(got) != list(want):
+        return Difference("length", f"expected {len(want)} values, got {len(got)}")
+    for name, wanted in want.items():
+        found = difference(got[name], wanted, rtol, atol)
+        if found is not None:
+            return Difference(found.kind, f"{name}: {found.text}")
     return None

@@ -62,6 +62,11 @@ def policies(loop: Callable, rounds: int, world: World) -> list[Tensor]:
     return list(loop(rounds, *callbacks(world)))
 
 
+def _named(made: list) -> dict[str, object]:
+    """The policies of the rounds, by what they are: a student sees the name beside the numbers."""
+    return {f"round {number}, counts of labels by state and action": policy for number, policy in enumerate(made)}
+
+
 def _slip(replace: bool = False, own_labels: bool = False, driver: str = "learner",
           fits: int = 1) -> Callable:
     """DAgger's loop with one slip."""
@@ -97,9 +102,9 @@ _SLIPS = (
 
 
 def _case(title: str, rounds: int, world: World, want: list[Tensor], **more) -> Case:
-    return Case(title, lambda f: f.dagger(rounds, *callbacks(world)), want,
+    return Case(title, lambda f: _named(f.dagger(rounds, *callbacks(world))), _named(want),
                 "Follow one round on paper: who drives, who labels, and what does `fit` get to see?",
-                mistakes=tuple((policies(slip, rounds, world), hint) for slip, hint in _SLIPS), **more)
+                mistakes=tuple((_named(policies(slip, rounds, world)), hint) for slip, hint in _SLIPS), **more)
 
 
 def _labels_asked(f: object, rounds: int, world: World) -> int:
@@ -142,7 +147,8 @@ _STREET = World(torch.tensor([[0, 1, 3], [2, 2, 0], [2, 2, 1], [4, 0, 4], [4, 3,
                 torch.tensor([0, 2, 2, 1, 1]), starts=(0, 1, 4, 2), horizon=4)
 
 QUESTION = Question(
-    "q4", "Bug hunt: a DAgger that forgets", "I7", {"dagger": dagger}, difficulty=2, importance=5, minutes=15,
+    "q4", "Bug hunt: a DAgger that does not converge", "I7", {"dagger": dagger}, difficulty=2, importance=5,
+    minutes=15,
     values=(
         # The expert drives 0 0 0 and says "straight" three times: n(road, straight) = 3.
         _case("no rounds: plain cloning", 0, _SHORT, [torch.tensor([[3.0, 0], [0, 0], [0, 0]])], points=1,

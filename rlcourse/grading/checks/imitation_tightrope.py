@@ -25,7 +25,7 @@ _SLIPS = (
     (lambda e, T: T * (1 - (1 - e) ** T),
      "You charge all T steps to everyone who ever falls. Who falls late pays for few."),
     (lambda e, T: T - (1 - (1 - e) ** T) / e if e else 0.0,
-     "Nearly: a factor (1−ε) is missing. The step on which the fall happens is paid for as well."),
+     "The step on which the fall happens is paid for as well. Nearly right: a factor (1−ε) is missing."),
 )
 
 
