@@ -27,8 +27,8 @@ def objective() -> Explorer:
         try_this=(
             "Drag the time from 0 and follow the probability along the arrows. When does the upper curve "
             "leave zero, and where is the probability one step after it has reached the star?",
-            "Raise the slip from 0 to 0.05 and watch the arrows and the sum. Do the same at 95 % of the "
-            "best policy, and at 100 %.",
+            "With the time at 60, raise the slip from 0 to 0.05 and watch the arrows and the sum. Do the "
+            "same at 95 % of the best policy, and at 100 %.",
             "At 100 % and no slip, drag the time to its end. Does the picture on the left ever settle? "
             "Which of the curves does? Now give it 5 % of random moves.",
             "Change to the four rooms and move only the discount. Which curves move, and which do not? "
