@@ -373,10 +373,10 @@ print(f"with memory                      {best_belief_value(halls, 8, 0.9):.4f}"
 print(f"seeing the state                 {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
 
 # %% [markdown]
-# Three things that are false when observations are states. *A deterministic policy is good enough*: here the
-# coin beats every deterministic policy without memory, because the latter walks back and forth for ever from
-# two of the four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs
-# two steps and is never repeated. *Knowing better costs nothing*: even perfect memory stays below sight.
+# Three things that hold for states fail for observations. *A deterministic policy is good enough*: here the coin
+# beats every deterministic policy without memory, because the latter walks back and forth for ever from two of the
+# four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs two steps and is
+# never repeated. *The best value is that of the underlying MDP*: even perfect memory stays below sight.
 #
 # This course's policies are functions of what they are given. Where that is not a state, give them more: a few
 # stacked frames, a recurrent network, or, if you know the model, the belief.
