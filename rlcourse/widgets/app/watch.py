@@ -80,8 +80,9 @@ class _Live(W.VBox):
 
     def show(self, snapshot, ending: str = "") -> bytes:
         """Draw `snapshot` and say its numbers; returns the picture."""
-        self._update(self._artists, snapshot)
-        png = figure_png(self._figure)
+        with style():
+            self._update(self._artists, snapshot)
+            png = figure_png(self._figure)
         self.image.value = png
         self.bar.value = min(snapshot.step, self._total) if self._total else int(bool(ending))
         steps, seconds = snapshot.step - self._first_step, time.perf_counter() - self._begin
