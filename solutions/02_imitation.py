@@ -1046,8 +1046,8 @@ ex.demo("q6", lessons_from_walks)
 # ([`behaviour_cloning`](../rlcourse/algorithms/behaviour_cloning.py) fits the networks). Whoever leaves
 # the road has finished his lap there. It takes a few seconds.
 #
-# What to see: round 0 is plain cloning, the same for both. From there on your curve climbs, and its band narrows
-# from below: it is the *worst* drivers who gain most, for theirs are the labels that nobody had. Your
+# What to see: round 0 is plain cloning, the same for both. From there on your drivers get further, and it is
+# the *worst* of them who gains most, for where he drives are the labels that nobody had. Your
 # friend's networks go on from those of the round before, so that they do not forget everything as the tables did.
 # But they do forget.
 
@@ -1061,21 +1061,23 @@ def on_the_road(rounds=3):
     """Both loops teach eight cars with cameras to drive a lap."""
     car = Car(time_limit=215)  # steps: one lap
     config = camera_imitation.Config(
-        rounds=rounds, laps=1, steps=215, test_drives=8,
+        rounds=rounds, demonstrations=1, drives=1, steps=215, test_drives=8,
         cloning=behaviour_cloning.Config(steps=300, learning_rate=0.003, snapshot_every=300))
     series, share, crashes = {}, {}, {}
-    for label, loop in (("your friend's DAgger", friends_dagger), ("your DAgger", dagger)):
+    for label, loop in (("yours", dagger), ("your friend's", friends_dagger)):
         drives = list(camera_imitation.train(car, car_expert(car), config, seed=0, dagger=loop))
         share[label] = torch.stack([snapshot.share_of_lap for snapshot in drives])
         crashes[label] = torch.stack([snapshot.crash_rate for snapshot in drives]).mean(1)
-        series[label] = mean_and_range(share[label])
-    yours = share["your DAgger"].mean(1)
+        numbers = [f"{number}" for number in range(rounds + 1)]
+        series[f"{label}: mean of eight drivers"] = (numbers, share[label].mean(1))
+        series[f"{label}: the worst of them"] = (numbers, share[label].min(1).values)
+    yours, friends = share["yours"].mean(1), share["your friend's"].mean(1)
     print("your drivers go further after the last round than clones do:", bool(yours[-1] > yours[0] + 0.1))
-    print("and further than your friend's:", bool(yours[-1] > share["your friend's DAgger"][-1].mean() + 0.05))
+    print("and further than your friend's:", bool(yours[-1] > friends[-1] + 0.05))
     print("they leave the road less than half as often as clones do:",
-          bool(crashes["your DAgger"][-1] < crashes["your DAgger"][0] / 2))
-    return curves(series, title="Share of a lap before leaving the road: eight drivers, mean and range",
-                  xlabel="round", ylabel="share of a lap")
+          bool(crashes["yours"][-1] < crashes["yours"][0] / 2))
+    return curves(series, title="How far the cars get before they leave the road",
+                  xlabel="round of DAgger", ylabel="share of a lap")
 
 
 ex.demo("q4", on_the_road)

@@ -265,7 +265,7 @@ def test_the_curve_of_the_bug_hunt_shows_what_its_text_says():
 def test_a_loop_that_gives_a_list_teaches_the_car_as_one_that_yields():
     """The exercise's loop has all its policies before the first is tested: they must not change after."""
     car = Car(time_limit=20)
-    config = camera_imitation.Config(rounds=2, laps=1, steps=20, test_drives=2, hidden=4, cloning=(
+    config = camera_imitation.Config(rounds=2, steps=20, test_drives=2, hidden=4, cloning=(
         behaviour_cloning.Config(steps=20, learning_rate=0.003, snapshot_every=20)))
     yielded, listed = (
         torch.stack([snapshot.states[-1] for snapshot in camera_imitation.train(

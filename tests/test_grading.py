@@ -8,7 +8,7 @@ import torch
 
 from rlcourse.grading import exercise, hints, silent
 from rlcourse.grading.answers import Answers, Missing, Unusable
-from rlcourse.grading.cases import Case, Question, mark
+from rlcourse.grading.cases import Case, Question, mark, run_case
 from rlcourse.grading.compare import describe, difference, plain
 from rlcourse.grading.exercise import Exercise
 from rlcourse.grading.mine import needed_source
@@ -200,11 +200,23 @@ def test_differences():
     second = difference([torch.ones(2), torch.zeros(3)], [torch.ones(2), torch.ones(3)])
     assert second.text.startswith("item 1: ")
     assert difference(3, [1.0]).kind == "type"
+    named = {"state": torch.ones(2), "goal": torch.zeros(2)}
+    assert difference(dict(named), named) is None and difference([1.0], named).kind == "type"
+    assert difference({**named, "goal": torch.ones(2)}, named).text == "goal: expected [0, 0], got [1, 1]"
+    assert difference({"state": torch.ones(2)}, named).text == "expected a list of 2, got 1 items"
     assert difference("a", "a") is None and difference("a", "b").kind == "value"
     big = torch.zeros(20, 20)
     off = big.clone()
     off[3, 4] = 2.5
     assert difference(off, big).text == "at [3, 4]: expected 0, got 2.5"
+
+
+def test_the_wrong_shape_of_one_of_several_values_gets_the_hint_of_its_case():
+    """Which axis is wrong cannot be told from the list as a whole."""
+    for got, want in (([torch.ones(2), torch.ones(1)], [torch.ones(2), torch.ones(3)]),
+                      ({"goal": torch.ones(1)}, {"goal": torch.ones(3)})):
+        case = Case("several", lambda f, got=got: got, want, "Three goals.", points=1)
+        assert run_case(case, Answers({})).hint == "Three goals."
 
 
 def test_descriptions_are_short_and_without_addresses():

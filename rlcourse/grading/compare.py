@@ -129,9 +129,9 @@ def _list_difference(got: object, want: list, rtol: float, atol: float) -> Diffe
 
 def _dict_difference(got: object, want: dict, rtol: float, atol: float) -> Difference | None:
     if not isinstance(got, dict):
-        return Difference("type", f"expected {len(want)} values, got {describe(got)}")
+        return Difference("type", f"expected a list of {len(want)}, got {describe(got)}")
     if list(got) != list(want):
-        return Difference("length", f"expected {len(want)} values, got {len(got)}")
+        return Difference("length", f"expected a list of {len(want)}, got {len(got)} items")
     for name, wanted in want.items():
         found = difference(got[name], wanted, rtol, atol)
         if found is not None:

@@ -55,10 +55,18 @@ _SLIPS = (
 )
 
 
+def _mistakes(counts: Tensor, fallback: Tensor) -> tuple[tuple[Tensor, str], ...]:
+    """Each slip as it is, and with the fallback given to the states without data as it should be."""
+    seen = counts.sum(-1, keepdim=True) > 0
+    policies = [(slip(counts, fallback), hint) for slip, hint in _SLIPS]
+    return tuple((either, hint) for policy, hint in policies
+                 for either in (policy, torch.where(seen, policy, fallback)))
+
+
 def _case(title: str, counts: Tensor, fallback: Tensor, want: Tensor, **more) -> Case:
     return Case(title, lambda f: f.clone(counts, fallback), want,
                 "Count how often each action was taken in each state, and divide by the row's total.",
-                mistakes=tuple((slip(counts, fallback), hint) for slip, hint in _SLIPS), **more)
+                mistakes=_mistakes(counts, fallback), **more)
 
 
 def _random_cases(seed: int) -> Iterator[Case]:

@@ -110,10 +110,11 @@ def _case(title: str, states: Tensor, actions: Tensor, want: tuple[Tensor, ...],
                 mistakes=tuple((_named(slip(states, actions)), hint) for slip, hint in _SLIPS), **more)
 
 
-def _longest_wait(f: object, states: Tensor, actions: Tensor) -> list[int]:
-    """With the time itself as the state: how many pairs, and the shortest and longest way to a goal."""
+def _steps_ahead(f: object, states: Tensor, actions: Tensor) -> dict[str, object]:
+    """How many pairs, and how far ahead their goals are, in a drive in which the state is the time."""
     state, goal, _ = (torch.as_tensor(each) for each in f.relabel(states, actions))
-    return [len(state), int((goal - state).min()), int((goal - state).max())]
+    return {"pairs": len(state), "steps to the nearest goal": (goal - state).min(),
+            "steps to the furthest goal": (goal - state).max()}
 
 
 def _random_cases(seed: int) -> Iterator[Case]:
@@ -142,7 +143,8 @@ QUESTION = Question(
     ),
     properties=(
         Case("a hundred steps: T(T + 1)/2 pairs, goals 1 to T steps ahead",
-             lambda f: _longest_wait(f, torch.arange(101), torch.zeros(100, dtype=torch.int64)), [5050, 1, 100],
+             lambda f: _steps_ahead(f, torch.arange(101), torch.zeros(100, dtype=torch.int64)),
+             {"pairs": 5050, "steps to the nearest goal": 1, "steps to the furthest goal": 100},
              "Every pair t < k ≤ T once: T of them for t = 0, one for t = T − 1.", points=1),
     ),
     seeded=_random_cases,
