@@ -49,12 +49,12 @@ start()
 # * **There is no right answer,** only a reward: a judgement of what was done, possibly long after it was done,
 #   and silent about everything that was not done.
 #
-# These are easy words. How much do they matter? Take [`four_rooms`](../rlcourse/envs/maps.py) joined by doors,
-# with a start in one corner and a goal in the opposite one that pays 1 and leads back to the start. One step in
-# ten slips sideways. We let two policies live there, one aimless and one very good, and ask for the share of
-# its time that each spends in each cell ([`stationary_distribution`](../rlcourse/exact/stationary.py), defined
-# in F4). The good one comes from [`policy_iteration`](../rlcourse/exact/evaluation.py), explained in F5. Use it
-# here as a black box.
+# These are easy words. How much do they matter? Take four rooms joined by doors
+# ([`four_rooms`](../rlcourse/envs/maps.py)), with a start in one corner and a goal in the opposite one that
+# pays 1 and leads back to the start. One step in ten slips sideways. We let two policies live there, one
+# aimless and one very good, and ask for the share of its time that each spends in each cell
+# ([`stationary_distribution`](../rlcourse/exact/stationary.py), defined in F4). The good one comes from
+# [`policy_iteration`](../rlcourse/exact/evaluation.py), explained in F5. Use it here as a black box.
 
 # %%
 import torch
@@ -373,10 +373,11 @@ print(f"with memory                      {best_belief_value(halls, 8, 0.9):.4f}"
 print(f"seeing the state                 {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
 
 # %% [markdown]
-# Three things that hold for states fail for observations. *A deterministic policy is good enough*: here the coin
-# beats every deterministic policy without memory, because the latter walks back and forth for ever from two of the
-# four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs two steps and is
-# never repeated. *The best value is that of the underlying MDP*: even perfect memory stays below sight.
+# Three things that hold for states fail for observations. *A deterministic policy is good enough*: here the
+# coin beats every deterministic policy without memory, because the latter walks back and forth for ever from
+# two of the four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs
+# two steps and is never repeated. *The best value is that of the underlying MDP*: even perfect memory stays
+# below sight.
 #
 # This course's policies are functions of what they are given. Where that is not a state, give them more: a few
 # stacked frames, a recurrent network, or, if you know the model, the belief.
@@ -713,10 +714,10 @@ for round_number in range(1, 41):
 # $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3) of F5. The last form of (4) is equation
 # (2) of F4 with the advantage in place of the reward. ∎
 #
-# Read it slowly, for it is used in five later lectures. The *old* policy judges the actions ($A^\pi$), the
-# *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as for a greedy
-# $\pi'$, then $J$ cannot fall, from whatever start: that was the missing step of policy iteration. For $T$
-# steps without a discount the same proof gives the same lemma with values that depend on the time.
+# Read it slowly, for later lectures lean on it with their whole weight. The *old* policy judges the actions
+# ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as
+# for a greedy $\pi'$, then $J$ cannot fall, from whatever start: that was the missing step of policy iteration.
+# For $T$ steps without a discount the same proof gives the same lemma with values that depend on the time.
 #
 # We compute both sides by different code on fifty random problems:
 # [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,

@@ -15,7 +15,7 @@
 #
 # Six small functions on which the rest of the course stands. You carry a state distribution forward, keep a
 # belief, solve a machine on paper, find where a chain spends its life, mend a value iteration that
-# converges without a hitch to the wrong answer, and check a lemma that five later lectures use.
+# converges without a hitch to the wrong answer, and check a lemma that later lectures lean on.
 #
 # **How it works.** Each question has one cell for your answer. Replace the line with
 # `NotImplementedError`, run the cell, and run the check below it. A check takes an instant, as

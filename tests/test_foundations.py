@@ -1,6 +1,7 @@
 """Lecture 01: marginals, objectives, values and beliefs against oracles that share no code."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -285,15 +286,19 @@ def test_wrong_input_is_named(call, message):
 
 
 def test_memoryless_policies_are_policies_over_states():
-    """Σ_o p(o|s) π(a|o) against 60,000 simulated choices in each state; 6 σ, false failure < 2·10⁻⁸."""
-    pomdp = random_pomdp(2, states=3, actions=2, observations=3, zeros=0.0)
-    by_observation = random_policy(2, 3, 2, "by observation")
+    """0.9 · 1 + 0.1 · 0.25 = 0.925 and 0.2 · 1 + 0.8 · 0.25 = 0.4; then against simulation."""
+    sight = torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=torch.float64)
+    pomdp = replace(random_pomdp(2, states=2), observation_probs=sight)
+    by_observation = torch.tensor([[1.0, 0.0], [0.25, 0.75]], dtype=torch.float64)
+    want = torch.tensor([[0.925, 0.075], [0.4, 0.6]], dtype=torch.float64)
+    torch.testing.assert_close(policy_over_states(pomdp, by_observation), want, **EXACT)
     random, count = generator(2, "choices"), 60_000
-    state = torch.arange(3)[:, None].expand(3, count)
-    seen = pomdp.observe(state, uniforms((3, count, 1), random))
-    chosen = sample_index(by_observation[seen], uniforms((3, count), random))
+    state = torch.arange(2)[:, None].expand(2, count)
+    seen = pomdp.observe(state, uniforms((2, count, 1), random))
+    chosen = sample_index(by_observation[seen], uniforms((2, count), random))
     shares = torch.nn.functional.one_hot(chosen, 2).double().mean(1)
-    assert float((shares - policy_over_states(pomdp, by_observation)).abs().max()) < 6 * math.sqrt(0.25 / count)
+    # Six standard errors of two frequencies: false failure below 10⁻⁸.
+    assert float((shares - want).abs().max()) < 6 * math.sqrt(0.25 / count)
 
 
 @few
