@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).resolve().parents[1]
 SCREENSHOTS = ROOT / "screenshots"
@@ -87,7 +88,7 @@ def _wait_for_server(server, port, token, log, limit: float = 60.0) -> None:
 
 
 @contextmanager
-def browser_page(width: int = 1400, height: int = 1000):
+def browser_page(width: int = 1400, height: int = 1300):
     """A page of a fresh Chromium; `page.trouble` collects page errors and forbidden requests."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
@@ -196,12 +197,6 @@ def answer_prediction(card: Locator) -> bool:
     return True
 
 
-def longest_slider(card: Locator) -> Locator:
-    """The handle of the slider with the most values."""
-    handles = card.locator(".noUi-handle").all()
-    return max(handles, key=lambda handle: float(handle.get_attribute("aria-valuemax")))
-
-
 def picture_of(card: Locator) -> str:
     """A digest of the picture that the card shows."""
     return card.locator(".rlc-picture").evaluate("""async image => { await image.decode();
@@ -210,37 +205,48 @@ def picture_of(card: Locator) -> str:
         return [...new Uint8Array(digest)].map(b => b.toString(16)).join(''); }""")
 
 
-def press_keys(card: Locator, handle: Locator, count: int = 30) -> tuple[list[float], list[float]]:
-    """Press arrow keys one by one; milliseconds from key to the new picture on the page.
+def press_keys(card: Locator, handle: Locator, count: int, seen: set) -> tuple[list[float], list[float]]:
+    """Press arrow keys one by one; milliseconds from each key to the new picture on the page.
 
-    Returns (times of values seen for the first time, times of values seen before, whose finished
-    picture the widget remembers). The slider walks to its right end and back.
+    Returns (times of settings seen for the first time, times of settings in `seen`, whose finished
+    picture the widget remembers). The slider walks to its right end and back. A key that leaves the
+    picture as it was, because the frame is the same, counts in neither.
     """
     image, page = card.locator(".rlc-picture"), card.page
-    image.evaluate("""image => { window.latency = null;
+    image.evaluate("""image => { window.latency = null; window.pressed = null;
+        if (window.watched) window.watched.disconnect();
         const frame = () => new Promise(requestAnimationFrame);
-        new MutationObserver(async () => { await image.decode(); await frame();
-            if (window.pressed) { window.latency = performance.now() - window.pressed; window.pressed = null; }
-        }).observe(image, {attributes: true, attributeFilter: ['src']});
-        document.addEventListener('keydown', () => { window.latency = null;
-            window.pressed = performance.now(); }, true); }""")
+        window.watched = new MutationObserver(async () => { await image.decode(); await frame();
+            if (window.pressed) { window.latency = performance.now() - window.pressed; window.pressed = null; } });
+        window.watched.observe(image, {attributes: true, attributeFilter: ['src']});
+        if (!window.listening) document.addEventListener('keydown', () => { window.latency = null;
+            window.pressed = performance.now(); }, true);
+        window.listening = true; }""")
     handle.focus()
-    seen, times, key = {handle.get_attribute("aria-valuenow")}, ([], []), "ArrowRight"
+    seen.add(setting(card))
+    times, key = ([], []), "ArrowRight"
     for _ in range(count):
         place, end = (float(handle.get_attribute(f"aria-value{name}")) for name in ("now", "max"))
         key = "ArrowLeft" if place >= end else "ArrowRight" if place <= 0 else key
         page.keyboard.press(key)
-        page.wait_for_function("window.latency !== null")
-        value = handle.get_attribute("aria-valuenow")
-        times[value in seen].append(page.evaluate("window.latency"))
-        seen.add(value)
+        try:
+            page.wait_for_function("window.latency !== null", timeout=5_000)
+            times[setting(card) in seen].append(page.evaluate("window.latency"))
+        except PlaywrightTimeout:
+            pass
+        seen.add(setting(card))
     return times
+
+
+def setting(card: Locator) -> tuple[str, ...]:
+    """Where every slider of the card stands."""
+    return tuple(handle.get_attribute("aria-valuenow") for handle in card.locator(".noUi-handle").all())
 
 
 def summary(times: tuple[list[float], list[float]]) -> str:
     """The two medians in words."""
     parts = [f"{statistics.median(some):.0f} ms ({kind}, {len(some)} keys)"
-             for kind, some in zip(("new value", "value seen before"), times) if some]
+             for kind, some in zip(("new setting", "setting seen before"), times) if some]
     return "median from key to picture: " + ", ".join(parts)
 
 
