@@ -1044,17 +1044,19 @@ ex.demo("q6", lessons_from_walks)
 # 24 pixels. [`camera_imitation`](../rlcourse/algorithms/camera_imitation.py)`.train` takes the loop, yours and your
 # friend's, with eight drivers at once, and one lap of labels in each round
 # ([`behaviour_cloning`](../rlcourse/algorithms/behaviour_cloning.py) fits the networks). Whoever leaves
-# the road has finished his lap there. It takes a few seconds.
+# the road has finished his lap there. It takes a few seconds, and then two pictures stand side by side
+# ([`panels`](../rlcourse/plots/curves.py)).
 #
 # What to see: round 0 is plain cloning, the same for both. From there on your drivers get further, and it is
 # the *worst* of them who gains most, for where he drives are the labels that nobody had. Your
-# friend's networks go on from those of the round before, so that they do not forget everything as the tables did.
-# But they do forget.
+# friend's networks go on from those of the round before, so that they do not forget everything as the tables
+# did. But they forget enough to stay behind.
 
 # %% tags=["unstable-picture"]
 from rlcourse.algorithms import behaviour_cloning, camera_imitation
 from rlcourse.envs.car import Car
 from rlcourse.envs.experts import car_expert
+from rlcourse.plots.curves import panels
 
 
 def on_the_road(rounds=3):
@@ -1063,21 +1065,23 @@ def on_the_road(rounds=3):
     config = camera_imitation.Config(
         rounds=rounds, demonstrations=1, drives=1, steps=215, test_drives=8,
         cloning=behaviour_cloning.Config(steps=300, learning_rate=0.003, snapshot_every=300))
-    series, share, crashes = {}, {}, {}
-    for label, loop in (("yours", dagger), ("your friend's", friends_dagger)):
+    share, crashes = {}, {}
+    for label, loop in (("your friend's", friends_dagger), ("yours", dagger)):
         drives = list(camera_imitation.train(car, car_expert(car), config, seed=0, dagger=loop))
         share[label] = torch.stack([snapshot.share_of_lap for snapshot in drives])
         crashes[label] = torch.stack([snapshot.crash_rate for snapshot in drives]).mean(1)
-        numbers = [f"{number}" for number in range(rounds + 1)]
-        series[f"{label}: mean of eight drivers"] = (numbers, share[label].mean(1))
-        series[f"{label}: the worst of them"] = (numbers, share[label].min(1).values)
-    yours, friends = share["yours"].mean(1), share["your friend's"].mean(1)
-    print("your drivers go further after the last round than clones do:", bool(yours[-1] > yours[0] + 0.1))
-    print("and further than your friend's:", bool(yours[-1] > friends[-1] + 0.05))
-    print("they leave the road less than half as often as clones do:",
-          bool(crashes["yours"][-1] < crashes["yours"][0] / 2))
-    return curves(series, title="How far the cars get before they leave the road",
-                  xlabel="round of DAgger", ylabel="share of a lap")
+    yours, friends = crashes["yours"], crashes["your friend's"]
+    further = share["yours"][-1].mean() > share["yours"][0].mean() + 0.1
+    print("after the last round your drivers get further than clones do:", bool(further))
+    print("they leave the road less than half as often as clones do:", bool(yours[-1] < yours[0] / 2))
+    print("and less often than your friend's:", bool(yours[-1] < friends[-1]))
+    numbers = [f"{number}" for number in range(rounds + 1)]
+    axes = {"xlabel": "round", "ylabel": "share of a lap on the road"}
+    return panels([
+        {"title": "The mean of eight drivers", **axes,
+         "series": {label: (numbers, each.mean(1)) for label, each in share.items()}},
+        {"title": "The worst of the eight", **axes,
+         "series": {label: (numbers, each.min(1).values) for label, each in share.items()}}])
 
 
 ex.demo("q4", on_the_road)
