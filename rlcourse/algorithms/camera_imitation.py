@@ -40,8 +40,9 @@ class Config:
     """What is driven, by how much, and how the network learns from it."""
 
     rounds: int = 0  # rounds of DAgger after the first fit; 0 is cloning
-    laps: int = 3  # drives in each round, for each run
-    steps: int = 300  # steps in each drive; about one lap
+    demonstrations: int = 1  # drives of the expert, for each run
+    drives: int = 10  # drives of the learner in each round of DAgger, for each run
+    steps: int = 300  # steps in each drive; more than a lap
     noise: float = 0.0  # standard deviation of what is added to the expert's steering as it drives
     cameras: tuple[float, ...] = (0.0,)  # m to the left; pictures of side cameras get corrected labels
     test_drives: int = 16  # drives after each fit, for each run, that nothing is learned from
@@ -51,7 +52,7 @@ class Config:
 
     def __post_init__(self):
         require_count("rounds", self.rounds, least=0)
-        for name in ("laps", "steps", "test_drives", "hidden"):
+        for name in ("demonstrations", "drives", "steps", "test_drives", "hidden"):
             require_count(name, getattr(self, name))
         require(self.noise >= 0, "noise", "a number of at least 0", self.noise)
         require(len(self.cameras) > 0, "cameras", "at least one camera", self.cameras)
@@ -61,8 +62,9 @@ class Config:
 class Snapshot:
     """After a round: the live policy and its test drives.
 
-    `states` [T, R, N, 3] and `on_road` [T, R, N] (bool): a drive ends where it leaves the road.
-    `pairs` counts the labelled pictures of each run so far.
+    `states` [≤ T, R, N, 3] and `on_road` [T, R, N] (bool): a drive ends where it leaves the road.
+    `pairs` counts the labelled pictures of each run so far; `history` lists the crash rates [R] of this
+    and all earlier rounds, and is shared.
     """
 
     step: int  # the round
@@ -70,6 +72,7 @@ class Snapshot:
     states: Tensor
     on_road: Tensor
     pairs: int
+    history: list[Tensor]
 
     @property
     def share_of_lap(self) -> Tensor:
@@ -79,7 +82,12 @@ class Snapshot:
     @property
     def crash_rate(self) -> Tensor:
         """The share of its drives that each run does not finish [R]."""
-        return 1 - self.on_road[-1].double().mean(1)
+        return crash_rate(self.on_road)
+
+
+def crash_rate(on_road: Tensor) -> Tensor:
+    """The share of drives [T, R, N] that are off the road at the end [R]."""
+    return 1 - on_road[-1].double().mean(1)
 
 
 def pictures(car: Car, states: Tensor, steering: Tensor, cameras: tuple[float, ...]) -> tuple[Tensor, Tensor]:
@@ -105,9 +113,10 @@ def train(car: Car, expert: Expert, config: Config, *, seed: int, runs: int = 8,
     require(callable(expert), "expert", "a function of the state", type(expert).__name__)
     require(callable(dagger), "dagger", "a function", type(dagger).__name__)
     device = training_device() if device is None else torch.device(device)
-    head = RegressionHead(car.pixels, 1, runs=runs, seed=seed, hidden=(config.hidden, config.hidden), dtype=DTYPE)
+    head = RegressionHead(car.pixels, 1, runs=runs, seed=seed, hidden=(config.hidden, config.hidden),
+                          activation="relu", dtype=DTYPE)
     policy = Policy(head, car.action_space)
-    luck = generator(seed, "drives")
+    luck, history = generator(seed, "drives"), []
 
     def disturbed_expert(states):
         if config.noise == 0:
@@ -116,22 +125,28 @@ def train(car: Car, expert: Expert, config: Config, *, seed: int, runs: int = 8,
         return (expert(states) + config.noise * wobble).clamp(-1.0, 1.0)
 
     def collect(learner):
-        source = DynamicsSource(car, runs, config.laps, random=luck, dtype=DTYPE)
-        driver = disturbed_expert if learner is None else learner.to("cpu")
+        drives, driver = ((config.demonstrations, disturbed_expert) if learner is None
+                          else (config.drives, learner.to("cpu")))
+        source = DynamicsSource(car, runs, drives, random=luck, dtype=DTYPE)
         return rollout_with_states(source, driver, config.steps)[1]
 
     def fit(dataset):
         views = [pictures(car, states, steering, config.cameras) for states, steering in dataset]
         obs, action = (torch.cat(part, 1) for part in zip(*views))
-        fit_seed = seed + len(dataset)  # other batches in every round
-        for snapshot in behaviour_cloning.train(policy, obs, action, config.cloning, seed=fit_seed, device=device):
+        new_batches = seed + len(dataset)  # a seed of its own for every round
+        for snapshot in behaviour_cloning.train(policy, obs, action, config.cloning, seed=new_batches,
+                                                device=device):
             pass
         return snapshot.policy.to("cpu").copy()  # the network trains on; a loop may keep its policies
 
     def test(learner, number):
-        source = DynamicsSource(car, runs, config.test_drives, random=generator(seed, "test drives"), dtype=DTYPE)
+        luck_of_test = generator(seed, "test drives")  # the same weather after every round
+        source = DynamicsSource(car, runs, config.test_drives, random=luck_of_test, dtype=DTYPE)
         batch, states = episodes_with_states(source, learner)
-        pairs = (number + 1) * config.laps * config.steps * len(config.cameras)
-        return Snapshot(number, learner, states, batch.valid & ~batch.terminated, pairs)
+        pairs = (config.demonstrations + number * config.drives) * config.steps * len(config.cameras)
+        on_road = torch.zeros(car.time_limit, *batch.valid.shape[1:], dtype=torch.bool)
+        on_road[:len(states)] = batch.valid & ~batch.terminated  # shorter if every drive has ended
+        history.append(crash_rate(on_road))
+        return Snapshot(number, learner, states, on_road, pairs, history)
 
     return (test(learner, number) for number, learner in enumerate(dagger(config.rounds, collect, expert, fit)))

@@ -49,3 +49,25 @@ def panels(plots: Sequence[Mapping], *, size: tuple[float, float] = (10, 3.4)) -
         for axes, plot in zip(np.atleast_1d(figure.subplots(1, len(plots))), plots):
             draw_curves(axes, **plot)
     return figure
+
+
+def runs(series: Mapping[str, np.ndarray], *, title: str, xlabel: str, ylabel: str,
+         levels: Mapping[str, float] | None = None, size: tuple[float, float] = (7, 3.4)) -> Figure:
+    """Every run as a thin line and their mean as a thick one, from `series` = {label: [n, runs]}.
+
+    For few runs that differ in kind, of which a mean with an interval would tell the wrong story.
+    `levels` = {label: y} are drawn as thin horizontal lines.
+    """
+    with style():
+        figure = new_figure(size)
+        axes = figure.subplots()
+        for number, (label, table) in enumerate(series.items()):
+            colour = PALETTE[_COLOURS[number]]
+            line = list(LINE_STYLES.values())[number]
+            axes.plot(table, color=colour, linewidth=0.8, alpha=0.55)
+            axes.plot(np.mean(table, 1), color=colour, linestyle=line, linewidth=2.6, label=f"{label} (mean)")
+        for label, level in (levels or {}).items():
+            axes.axhline(level, color=PALETTE["grey"], linestyle=LINE_STYLES["dotted"], label=label)
+        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        axes.legend()
+    return figure

@@ -10,9 +10,10 @@ def setup(figure, frame) -> dict:
     """Build the four panels with limits that fit every setting; returns the artists."""
     half_width, longest = frame.data_density.shape[1] // 2, len(frame.shift) - 1
     panels = figure.subplots(2, 2, width_ratios=(1.15, 1))
-    artists = {"data": _density(figure, panels[0, 0], "Where the data are (orange: places they show)", half_width, longest),
-               "learner": _density(figure, panels[1, 0], "Where the imitator is, and eight of its drives",
-                                   half_width, longest)}
+    titles = {"data": "Where the data are (orange: places they show)",
+              "learner": "Where the imitator is, and eight of its drives"}
+    artists = {name: _density(figure, axes, title, half_width, longest)
+               for (name, title), axes in zip(titles.items(), panels[:, 0])}
     drives = frame.drives.shape[1]
     artists["drives"] = panels[1, 0].plot(np.zeros((1, drives)), np.zeros((1, drives)), color="white",
                                           linewidth=0.7, alpha=0.7)
@@ -68,7 +69,8 @@ def _cost_panel(axes, longest):
     here, = axes.plot([], [], "o", color=PALETTE["blue"], markersize=7)
     reading = axes.text(0.03, 0.95, "", transform=axes.transAxes, va="top")
     _legend(axes, (quadratic, worst, cost, promised), "lower right")
-    return {"quadratic": quadratic, "worst": worst, "promised": promised, "cost": cost, "here": here, "reading": reading}
+    return {"quadratic": quadratic, "worst": worst, "promised": promised, "cost": cost, "here": here,
+            "reading": reading}
 
 
 def _legend(axes, handles, place):

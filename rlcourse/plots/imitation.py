@@ -25,7 +25,7 @@ def lane_picture(expert_action: np.ndarray, visits: np.ndarray) -> Figure:
         axes.plot(fine, crown, color=PALETTE["black"])
         for x, action, count in zip(offset, expert_action, visits):
             height = np.interp(x, fine, crown)
-            arrow = {0: "←", 1: "↑", 2: "→"}[int(action)]
+            arrow = {0: "←", 1: "•", 2: "→"}[int(action)]
             seen = count > 0
             axes.text(x, height + 0.1, arrow, ha="center", fontsize=15,
                       color=PALETTE["blue"] if seen else PALETTE["grey"])
@@ -34,19 +34,20 @@ def lane_picture(expert_action: np.ndarray, visits: np.ndarray) -> Figure:
                  xlabel="offset from the crown [cells]", ylim=(-0.35, 1.45), xticks=offset)
         axes.set_yticks([-0.22], ["visits"])
         axes.grid(False)
-        axes.text(-half_width, 0.55, "ditch", ha="center", color=PALETTE["vermilion"])
-        axes.text(half_width, 0.55, "ditch", ha="center", color=PALETTE["vermilion"])
+        for side in (-half_width, half_width):
+            axes.axvspan(side - 0.5, side + 0.5, color=PALETTE["vermilion"], alpha=0.15, linewidth=0)
+            axes.text(side, 1.3, "ditch", ha="center", color=PALETTE["vermilion"])
     return figure
 
 
 def tightropes_picture() -> Figure:
-    """The two tightropes as graphs: states as circles, actions as arrows."""
+    """The two tightropes as graphs: states as circles; blue is what the expert does, vermilion a mistake."""
     with style():
         figure = new_figure((8, 2.5))
         for axes, recoverable in zip(figure.subplots(1, 2), (False, True)):
             axes.set_axis_off()
-            axes.set(xlim=(-1, 4), ylim=(-1.1, 1.3), aspect="equal",
-                     title="climbing back is possible" if recoverable else "a fall is final")
+            axes.set(xlim=(-1, 4), ylim=(-0.95, 1.3), aspect="equal",
+                     title="Climbing back is possible" if recoverable else "A fall is final")
             for x, name in ((0, "rope"), (3, "fallen")):
                 axes.add_patch(Circle((x, 0), 0.5, facecolor="white", edgecolor=PALETTE["black"], linewidth=1.4))
                 axes.text(x, 0, name, ha="center", va="center")
