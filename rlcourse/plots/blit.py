@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 
 from .figures import encode_png, freeze_layout, new_figure, page_size, pixels
 from .style import style
@@ -99,12 +100,22 @@ class _Stamp:
             renderer.draw_image(renderer.new_gc(), self.left, self.bottom, self.rgba)
 
 
-def fresh_pixels(size: tuple[float, float], setup: Callable, update: Callable, frame) -> np.ndarray:
-    """The same frame drawn from nothing, without a background: what `Picture.draw` must equal."""
+def fresh_pixels(size: tuple[float, float], setup: Callable, update: Callable, frame,
+                 placed_like: Figure | None = None) -> np.ndarray:
+    """The same frame drawn from nothing, without a background: what `Picture.draw` must equal.
+
+    The axes stand where the layout engine puts them for this frame or, if given, where they stand
+    in the figure `placed_like`: a picture's axes stay where its first frame put them.
+    """
     with style():
         figure = new_figure(size)
         update(setup(figure, frame), frame)
-        freeze_layout(figure)
+        if placed_like is None:
+            freeze_layout(figure)
+        else:
+            figure.set_layout_engine("none")
+            for axes, like in zip(figure.axes, placed_like.axes, strict=True):
+                axes.set_position(like.get_position(original=True))
         return pixels(figure)
 
 

@@ -40,10 +40,14 @@ def _density(figure, axes, title, half_width, longest):
 
 
 def place_names(axes, half_width) -> list:
-    """Three empty labels beside the axis, at its bottom, middle and top: they change with the world."""
-    axes.set_yticks((-half_width, 0, half_width), ("       ",) * 3)
+    """Three empty labels beside the axis, at its bottom, middle and top: they change with the world.
+
+    They take no part in the layout, which must not move; invisible tick labels keep their place free.
+    """
+    ends = (-half_width, 0, half_width)
+    axes.set_yticks(ends, ("fallen",) * 3, alpha=0)
     return [axes.text(-0.02, y, "", transform=axes.get_yaxis_transform(), ha="right", va="center",
-                      fontsize=9) for y in (-half_width, 0, half_width)]
+                      fontsize=9, in_layout=False) for y in ends]
 
 
 def _shift_panel(axes, longest):

@@ -9,7 +9,8 @@ from .prediction import Prediction
 
 def describe(frame: Frame) -> str:
     """The numbers that the picture shows."""
-    return (f"After {frame.round} round{'s' * (frame.round != 1)}: {frame.costs[frame.round]:.3g} expected mistakes in {HORIZON} steps "
+    rounds = "1 round" if frame.round == 1 else f"{frame.round} rounds"
+    return (f"After {rounds}: {frame.costs[frame.round]:.3g} expected mistakes in {HORIZON} steps "
             f"(εT = {frame.promised:.3g}, {frame.worst:.3g} if nothing is recovered), "
             f"labels in {int(frame.covered.sum())} of the places, "
             f"total variation between labels and learner {frame.shift:.3f}.")

@@ -9,6 +9,7 @@ import ipywidgets as W
 
 from rlcourse.core.check import require
 from rlcourse.plots.blit import Picture
+from rlcourse.plots.figures import still_png
 from rlcourse.widgets.models.controls import Choice, Slider, starting_values
 
 from . import look
@@ -91,7 +92,9 @@ class Explorer(W.VBox):
         require(bool(values) and not unknown, "values", f"names among {sorted(by_name)}", unknown or "none")
         sliders = {name: frozen_input(by_name[name], tuple(some)) for name, some in values.items()}
         stack = self._stack(sliders, dict(self.values))
-        return W.VBox([*sliders.values(), stack])
+        page = W.VBox([W.HTML(look.style_sheet(), layout={"display": "none"}), *sliders.values(), stack])
+        page.add_class("rlc-card").layout.max_width = self.layout.max_width
+        return page
 
     def _stack(self, sliders: Mapping[str, W.SelectionSlider], fixed: dict) -> W.Widget:
         if not sliders:
@@ -157,6 +160,6 @@ class Explorer(W.VBox):
         """The live widget, a still picture for readers without one, and the whole repr."""
         data = dict(super()._repr_mimebundle_(**kwargs) or {})
         data["text/plain"] = repr(self)              # uncut, so that a check compares every number
-        data["image/png"] = base64.b64encode(self.image.value).decode()
+        data["image/png"] = base64.b64encode(still_png(self.image.value)).decode()
         width, height = self._picture.page_size
         return data, {"image/png": {"width": width, "height": height, "alt": self._words}}

@@ -2,7 +2,7 @@
 
 from IPython import get_ipython
 
-from rlcourse.plots.figures import figure_png, page_size
+from rlcourse.plots.figures import figure_png, page_size, still_png
 
 
 def show_figures_as_png() -> None:
@@ -25,4 +25,4 @@ def round_shown_floats() -> None:
 def _bundle(figure) -> tuple[bytes, dict]:
     width, height = page_size(figure)
     label = {"alt": figure.get_label()} if figure.get_label() else {}
-    return figure_png(figure), {"width": width, "height": height, **label}
+    return still_png(figure_png(figure)), {"width": width, "height": height, **label}

@@ -9,7 +9,7 @@ import ipywidgets as W
 from IPython.display import display
 
 from rlcourse.core.check import require
-from rlcourse.plots.figures import figure_png, new_figure, page_size
+from rlcourse.plots.figures import figure_png, new_figure, page_size, still_png
 from rlcourse.plots.style import style
 
 from . import look
@@ -99,7 +99,7 @@ class _Live(W.VBox):
         self.image.layout.display = "none"
         width, height = page_size(self._figure)
         alt = f"{self._name}: the last picture"
-        data = {"text/plain": f"Last picture of {self._name}", "image/png": base64.b64encode(png).decode()}
+        data = {"text/plain": f"Last picture of {self._name}", "image/png": base64.b64encode(still_png(png)).decode()}
         display(data, raw=True, metadata={"image/png": {"width": width, "height": height, "alt": alt}})
 
     def __repr__(self) -> str:

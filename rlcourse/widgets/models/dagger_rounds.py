@@ -75,6 +75,8 @@ def compute(round: int, episodes: int, epsilon: float, world: str) -> Frame:
     learner = by_step[:-1].mean(0)
     steps = np.arange(1, HORIZON + 1)
     return Frame(
-        round, world, PLACES.get(world, ROPE_PLACES), epsilon, on_axis(covered, row), on_axis(data, row), on_axis(learner, row),
-        on_axis(by_step, row), float(total_variation(data, learner)), all_costs(world, episodes, epsilon),
+        round, world, PLACES.get(world, ROPE_PLACES), epsilon,
+        covered=on_axis(covered, row), data_density=on_axis(data, row), learner_density=on_axis(learner, row),
+        learner_by_step=on_axis(by_step, row), shift=float(total_variation(data, learner)),
+        costs=all_costs(world, episodes, epsilon),
         promised=epsilon * HORIZON, worst=float(np.sum(1 - (1 - epsilon) ** steps)))
