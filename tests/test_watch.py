@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from toy_training import Snapshot, draw, train
 
-from rlcourse.plots.figures import new_figure, pixels
+from rlcourse.plots.figures import new_figure, pixels, still_png
 from rlcourse.plots.style import style
 from rlcourse.widgets.app import watch as module
 from rlcourse.widgets.app.watch import watch
@@ -36,7 +36,7 @@ def test_it_shows_one_live_picture_and_one_still_one_and_returns_the_end(shown):
     assert "step 30 of 30" in live.text.value and "loss 0.033" in live.text.value and "done" in live.text.value
     assert "steps/s" in live.text.value
     assert live.image.layout.display == "none" and keywords["raw"] is True
-    assert base64.b64decode(still["image/png"]) == live.image.value
+    assert base64.b64decode(still["image/png"]) == still_png(live.image.value)
     assert keywords["metadata"]["image/png"]["alt"] == "toy: the last picture"
 
 
@@ -57,8 +57,8 @@ def test_the_last_picture_is_that_of_the_last_snapshot(shown):
     figure = new_figure((8, 3.2))
     with style():
         update(setup(figure, last), last)
-    still = base64.b64decode(shown[1][0]["image/png"])
-    assert np.array_equal(np.asarray(Image.open(BytesIO(still))), pixels(figure))
+    still = Image.open(BytesIO(base64.b64decode(shown[1][0]["image/png"]))).convert("RGB")
+    assert np.abs(np.asarray(still).astype(int) - pixels(figure)).max() <= 24    # its palette has 256 colours
 
 
 def test_slow_pictures_are_drawn_less_often(shown):

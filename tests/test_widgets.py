@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import toy_widget
 import torch
+from matplotlib.text import Text
 from PIL import Image
 from toy_widget import toy
 
 import rlcourse.widgets.models
 from rlcourse.core.seeding import generator
 from rlcourse.plots.blit import Picture, fresh_pixels
-from rlcourse.plots.figures import encode_png
+from rlcourse.plots.figures import encode_png, still_png
 from rlcourse.widgets.app.prediction import Prediction
 from rlcourse.widgets.models.controls import Choice, Slider, starting_values
 
@@ -75,7 +76,7 @@ def differing_pixels(one: np.ndarray, two: np.ndarray) -> int:
 def stale_pixels(size, setup, update, frames) -> int:
     """Most pixels by which a blitted picture, moved through `frames`, differs from a fresh one."""
     picture = Picture(size, setup, update, frames[0])
-    return max(differing_pixels(picture.draw(frame), fresh_pixels(size, setup, update, frame))
+    return max(differing_pixels(picture.draw(frame), fresh_pixels(size, setup, update, frame, picture.figure))
                for frame in frames[1:] + frames[:1])
 
 
@@ -127,6 +128,25 @@ def test_a_moved_picture_equals_a_fresh_one(name):
     tried = [starting_values(model.CONTROLS), corners(model.CONTROLS)[-1], *inside(model.CONTROLS, 1)]
     frames = [model.compute(**values) for values in tried]
     assert stale_pixels(built(name).size, plot.setup, plot.update, frames) <= DIFFERING_PIXELS
+
+
+def shown_texts(figure) -> list[Text]:
+    """Titles, labels and texts in the axes; tick labels are the layout engine's business."""
+    found = [child for axes in figure.axes for child in
+             (*axes.get_children(), axes.xaxis.label, axes.yaxis.label) if isinstance(child, Text)]
+    return [text for text in (*found, *figure.texts) if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_no_text_runs_out_of_the_picture(name):
+    explorer = built(name)
+    figure = explorer._picture.figure
+    for values in [*corners(explorer.controls)[::7], *inside(explorer.controls, 3)]:
+        explorer.drive(**values)
+        for text in shown_texts(figure):
+            left, low, right, high = text.get_window_extent().extents
+            fits = min(left, low) > -1 and right < figure.bbox.width + 1 and high < figure.bbox.height + 1
+            assert fits, (text.get_text(), values)
 
 
 @pytest.mark.parametrize("name", WIDGETS)
@@ -194,6 +214,13 @@ def test_the_notebook_gets_widget_picture_and_whole_repr():
 def test_png_bytes_are_the_picture_to_the_pixel():
     picture = torch.randint(256, (7, 5, 3), generator=generator(0, "picture"), dtype=torch.uint8).numpy()
     assert np.array_equal(decoded(encode_png(picture)), picture)
+
+
+def test_the_stored_picture_is_small_and_hardly_differs():
+    explorer = toy()
+    small = still_png(explorer.image.value)
+    assert len(small) < len(explorer.image.value) / 2
+    assert np.abs(decoded(small).astype(int) - decoded(explorer.image.value)).max() <= 24
 
 
 def test_an_exception_is_shown_and_goes_when_the_next_picture_works():
@@ -309,7 +336,7 @@ def test_the_students_folder_keeps_the_prediction(tmp_path, monkeypatch, by_vari
 def test_the_frozen_form_holds_every_picture_and_needs_no_python():
     explorer = toy()
     frozen = explorer.freeze({"height": (0.0, 1.0), "shape": ("sine", "square")})
-    height, shape, stack = frozen.children
+    _, height, shape, stack = frozen.children
     assert [len(stack.children), len(stack.children[0].children)] == [2, 2]
     for h, inner in zip((0.0, 1.0), stack.children):
         for kind, page in zip(("sine", "square"), inner.children):
