@@ -153,7 +153,7 @@ def run_all_by_menu(page: Page, limit: float = 60.0) -> dict:
 
 
 def notebook_json(page: Page) -> dict:
-    return page.evaluate("window.jupyterapp.shell.currentWidget.context.model.toJSON()")
+    return json.loads(page.evaluate("JSON.stringify(window.jupyterapp.shell.currentWidget.context.model.toJSON())"))
 
 
 def errors(notebook: dict) -> list[str]:

@@ -58,7 +58,7 @@ def test_the_last_picture_is_that_of_the_last_snapshot(shown):
     with style():
         update(setup(figure, last), last)
     still = Image.open(BytesIO(base64.b64decode(shown[1][0]["image/png"]))).convert("RGB")
-    assert np.abs(np.asarray(still).astype(int) - pixels(figure)).max() <= 24    # its palette has 256 colours
+    assert np.abs(np.asarray(still).astype(int) - pixels(figure)).max() <= 16    # its palette has 256 colours
 
 
 def test_slow_pictures_are_drawn_less_often(shown):

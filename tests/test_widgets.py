@@ -220,7 +220,7 @@ def test_the_stored_picture_is_small_and_hardly_differs():
     explorer = toy()
     small = still_png(explorer.image.value)
     assert len(small) < len(explorer.image.value) / 2
-    assert np.abs(decoded(small).astype(int) - decoded(explorer.image.value)).max() <= 24
+    assert np.abs(decoded(small).astype(int) - decoded(explorer.image.value)).max() <= 16
 
 
 def test_an_exception_is_shown_and_goes_when_the_next_picture_works():

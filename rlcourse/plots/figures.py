@@ -71,7 +71,9 @@ def still_png(png: bytes) -> bytes:
     """The same picture with a palette of 256 colours: a third of the bytes, for what a notebook stores."""
     stream = BytesIO()
     picture = Image.open(BytesIO(png)).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(stream, format="png", compress_level=9)
+    # "maximum coverage" keeps rare colours (a colour bar); the default, median cut, loses them
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    picture.quantize(256, method=method, dither=dither).save(stream, format="png", compress_level=9)
     return stream.getvalue()
 
 
