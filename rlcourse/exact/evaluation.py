@@ -71,8 +71,9 @@ def value_iteration(mdp: TabularMDP, discount: float, tolerance: float = 1e-12,
 def policy_iteration(mdp: TabularMDP, discount: float) -> tuple[Tensor, list[Tensor]]:
     """(π* [S, A], the policies on the way), by exact evaluation and greedy improvement.
 
-    Each round improves every state or stops (Howard 1960). An action is replaced only by one
-    that is better by more than rounding, so that ties cannot make it cycle.
+    Each round improves some state and worsens none, or stops (Howard 1960). An action is replaced
+    only by one that is better by more than rounding, so that ties cannot make it cycle; of equally
+    good ones (up to rounding) the first is taken, so that every machine finds the same policy.
     """
     policy = greedy_policy(mdp.reward_table)
     policies = [policy]
@@ -80,8 +81,10 @@ def policy_iteration(mdp: TabularMDP, discount: float) -> tuple[Tensor, list[Ten
         q_values = q_from_value(mdp, policy_evaluation(mdp, policy, discount), discount)
         current = (policy * q_values).sum(-1)
         scale = 1e-12 * (1.0 + float(q_values.abs().max()))
-        better = q_values.max(-1).values > current + scale
+        best = q_values.max(-1).values
+        better = best > current + scale
         if not bool(better.any()):
             return policy, policies
-        policy = torch.where(better[:, None], greedy_policy(q_values), policy)
+        among_the_best = (q_values >= best[:, None] - scale).to(q_values.dtype)
+        policy = torch.where(better[:, None], greedy_policy(among_the_best), policy)
         policies.append(policy)

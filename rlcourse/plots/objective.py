@@ -1,6 +1,7 @@
 """The picture of the objective widget: where the policy is, and what it earns by then.
 
-Titles and legends lie below the moving artists, so that they are drawn once and not every time.
+Titles lie below the moving artists, so that they are drawn once and not every time; legends stand
+beside the titles, where no curve crosses them.
 """
 
 import numpy as np
@@ -56,22 +57,27 @@ def _map_panel(figure, axes, frame):
 
 
 def _sum_curves(axes):
-    axes.set_title("Reward collected before time t", zorder=0)
+    axes.set_title("Reward before t", zorder=0)
     total, = axes.plot([], [], color=PALETTE["vermilion"], label="sum")
     discounted, = axes.plot([], [], color=PALETTE["green"], linestyle=LINE_STYLES["dashed"],
-                            label="discounted sum")
+                            label="discounted")
     here, = axes.plot([], [], "o", color=PALETTE["vermilion"])
-    axes.legend(handles=(total, discounted), loc="lower left", frameon=True, edgecolor="none").set_zorder(1.5)
+    _legend_beside_title(axes, (total, discounted))
     return {"total": total, "discounted": discounted, "here": here}
 
 
 def _average_curves(axes):
-    axes.set_title("Average reward of the steps before t", zorder=0)
-    running, = axes.plot([], [], color=PALETTE["purple"], label="average so far")
+    axes.set_title("Average before t", zorder=0)
+    running, = axes.plot([], [], color=PALETTE["purple"], label="so far")
     average, = axes.plot([], [], color=PALETTE["black"], linestyle=LINE_STYLES["dotted"],
-                         label="of the stationary distribution")
-    axes.legend(handles=(running, average), loc="lower right", frameon=True, edgecolor="none").set_zorder(1.5)
+                         label="stationary")
+    _legend_beside_title(axes, (running, average))
     return {"running": running, "average": average}
+
+
+def _legend_beside_title(axes, handles):
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 0.97), ncols=len(handles), frameon=False,
+                borderaxespad=0, columnspacing=1.2).set_zorder(0)
 
 
 def update(artists: dict, frame) -> list:

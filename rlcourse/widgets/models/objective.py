@@ -23,11 +23,11 @@ SIDE = 13  # cells on each side of the picture; the cliff is laid into the middl
 MAPS = {"cliff": CLIFF, "four rooms": FOUR_ROOMS}
 DIRECTIONS = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
 
-CONTROLS = (
+CONTROLS = (  # the problem, the policy, what to look at, the objective
     Choice("world", "map", tuple(MAPS), "cliff"),
-    Slider("time", "time t", tuple(range(LONGEST + 1)), 10),
-    Slider("share", "share of the best policy", (0.0, 0.5, 0.8, 0.9, 0.95, 1.0), 0.9, "{:.0%}"),
     Slider("slip", "slip", (0.0, 0.05, 0.1, 0.2, 0.3), 0.0),
+    Slider("share", "share of the best policy", (0.0, 0.5, 0.8, 0.9, 0.95, 1.0), 0.9, "{:.0%}"),
+    Slider("time", "time t", tuple(range(LONGEST + 1)), 10),
     Slider("discount", "discount γ", (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99), 0.95),
 )
 
