@@ -15,21 +15,20 @@
 # # Lecture 01 · Foundations: a distribution that you make yourself
 #
 # A learner that recognises cats does not change the cats. A learner that steers a car decides, with every
-# answer it gives, which question it will be asked next. That one difference makes the subject of this course,
-# and everything in this lecture is a way to keep hold of it: an object that describes *where a policy goes*
-# (the state marginal), a number that says *what that is worth* (the objective), a function that says
-# *what a decision is worth* (the values), and two short lemmas that say what happens to the number when the
-# policy changes, or when the model is wrong.
+# answer it gives, which question it will be asked next. What follows from that?
 #
-# Next to nothing is learned in this lecture. All problems are small enough to be solved exactly, on purpose: an
-# exact answer is the only thing that a learning algorithm can be checked against, and every later lecture comes
-# back to the functions that you meet here.
+# To answer we need an object that describes *where a policy goes* (the state marginal), a number that says *what
+# that is worth* (the objective), a function that says *what a decision is worth* (the values), and two lemmas
+# that say what happens to the number when the policy changes, or when the model is wrong.
+#
+# All problems here are small enough to be solved exactly, on purpose: an exact answer is what a learning
+# algorithm can be checked against, and later lectures come back to the functions that you meet here.
 #
 # **You need** Python with PyTorch tensors, expectations, conditional probabilities, and matrices.
 #
 # **You will be able to** carry a state distribution forward and know when you have mixed up its indices; keep a
-# belief about what you cannot see; write the objective in four forms and say which is which; compute values by
-# a linear solve, by iteration and by simulation; say which part of an algorithm costs what; and use the two
+# belief about what you cannot see; write the objective in several forms and say which is which; compute values
+# by a linear solve, by iteration and by simulation; say which part of an algorithm costs what; and use the two
 # lemmas on which lectures 02, 03 and 07 rest.
 
 # %%
@@ -46,15 +45,18 @@ start()
 #
 # * **The data depend on the policy.** Which states are seen is decided by the actions taken.
 # * **The data are correlated.** The next state begins where the last one ended.
-# * **There is no right answer,** only a reward: a judgement of what was done, possibly long after it was done,
-#   and silent about everything that was not done.
+# * **There is no right answer,** only a reward: a judgement of what was done, possibly long afterwards, and
+#   silent about everything that was not done.
 #
-# These are easy words. How much do they matter? Take four rooms joined by doors
-# ([`four_rooms`](../rlcourse/envs/maps.py)), with a start in one corner and a goal in the opposite one that
-# pays 1 and leads back to the start. One step in ten slips sideways. We let two policies live there, one
-# aimless and one very good, and ask for the share of its time that each spends in each cell
-# ([`stationary_distribution`](../rlcourse/exact/stationary.py), defined in F4). The good one comes from
-# [`policy_iteration`](../rlcourse/exact/evaluation.py), explained in F5. Use it here as a black box.
+# How much does each of them matter? Take four rooms joined by doors, with a start in one corner and a goal in
+# the opposite one that pays 1 and leads back to the start. One step in ten slips sideways. Two policies live
+# there, one aimless and one very good (from policy iteration, explained in F5). What share of its time does each
+# spend in each cell?
+#
+# *Read the code:* [`four_rooms`](../rlcourse/envs/maps.py),
+# [`stationary_distribution`](../rlcourse/exact/stationary.py) (the share of time, F4),
+# [`policy_iteration`](../rlcourse/exact/evaluation.py), [`total_variation`](../rlcourse/exact/propagation.py),
+# [`maps_figure`](../rlcourse/plots/foundations.py).
 
 # %%
 import torch
@@ -71,22 +73,26 @@ aimless = torch.full_like(good, 1 / 4)
 share_of_time = {"aimless": stationary_distribution(rooms.mdp, aimless),
                  "good": stationary_distribution(rooms.mdp, good)}
 overlap = 1 - total_variation(share_of_time["aimless"], share_of_time["good"])
-print(f"the two policies' data overlap by {float(overlap):.0%}")
+in_upper_right = torch.tensor([row < 7 and column > 6 for row, column in rooms.cells])
+print(f"the two distributions overlap by {float(overlap):.0%}")
+for name, share in share_of_time.items():
+    print(f"{name:8} time in the upper right room {float(share[in_upper_right].sum()):.0%}")
 maps_figure({name: rooms.picture(share).sqrt().numpy() for name, share in share_of_time.items()},
             label="√ share of time", start=(1, 1), goal=(11, 11))
 
 # %% [markdown]
-# *What to notice.* The two maps come from the same world. Only a third of what one policy sees is seen by the
-# other as well (the overlap is one minus the [`total_variation`](../rlcourse/exact/propagation.py), and the
-# pictures were made by [`maps_figure`](../rlcourse/plots/foundations.py)). A function fitted to the left map's
-# data knows next to nothing of the corridor on which the right policy lives. In supervised learning this is
-# called a shift of distribution and is an accident. Here it is what *improving* means.
+# *What to notice.* Same world, two data sets (square: start; star: goal; the root makes small shares visible).
+# The good policy lives in a corridor. What is fitted to its data knows next to nothing of the upper right room,
+# where the aimless policy spends more than a quarter of its time. Only a third of the probability is shared. In
+# supervised learning this is called distribution shift and is an accident. Here it is what *improving* means.
 #
-# Now the second bullet. We estimate one number, the share of time that the aimless policy spends in the first
-# room, from a thousand consecutive steps. To be fair the walk starts from the stationary distribution, so that
-# each *single* step has exactly the right distribution, and only the dependence between steps is left. Four
-# hundred walkers, made by [`drive`](../rlcourse/algorithms/tabular_imitation.py) with random numbers from a
-# named [`generator`](../rlcourse/core/seeding.py), show how far such an estimate is off.
+# Now the second bullet. We estimate one number, the aimless policy's share of time in the first room, from a
+# thousand consecutive steps. The walk starts from the stationary distribution, so that each *single* step has
+# exactly the right distribution, and only the dependence between steps is left. Four hundred walkers show how
+# far such an estimate is off.
+#
+# *Read the code:* [`drive`](../rlcourse/algorithms/tabular_imitation.py) simulates,
+# [`generator`](../rlcourse/core/seeding.py) gives random numbers that have a name.
 
 # %%
 from dataclasses import replace
@@ -100,23 +106,26 @@ share = float(share_of_time["aimless"][in_first_room].sum())
 settled = replace(rooms.mdp, initial=share_of_time["aimless"])
 states = drive(settled, aimless[None], episodes=400, horizon=1000,
                random=generator(0, "walkers"))[:, 0]
-estimates = in_first_room[states].double().mean(0)
-error = float((estimates - share).square().mean().sqrt())
-print(f"true share {share:.3f}")
+inside = in_first_room[states]
+error = float((inside.double().mean(0) - share).square().mean().sqrt())
+visit = int(inside[:-1].sum()) / int((inside[:-1] & ~inside[1:]).sum())
+print(f"true share {share:.3f}; a visit to the room lasts {visit:.0f} steps")
 print(f"typical error of 1000 independent states  {sqrt(share * (1 - share) / 1000):.3f}")
 print(f"typical error of 1000 consecutive states  {error:.3f}")
 print(f"a thousand steps are worth {share * (1 - share) / error**2:.0f} independent ones")
 
 # %% [markdown]
-# A thousand steps, and the knowledge of seven. A walker that is in a room stays there for a long time, so that
-# its second hundred steps mostly repeat what the first hundred said. This is why replay buffers are shuffled,
-# why many environments run side by side, and why an error bar that is computed as if steps were independent is
-# worthless.
+# A thousand steps, and the knowledge of seven. Whoever is in a room stays there for a while, so the next step
+# mostly repeats the last one. This is why replay buffers are shuffled and many environments run side by side,
+# and why an error bar computed as if steps were independent is far too small.
 #
-# The third bullet has a good side. Since the data carry judgements and not right answers, one is not bound to
-# imitate them. Let the data come from a policy that is good on half of its moves and aimless on the other half.
-# *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks of every state which
+# The third bullet has a good side: since data carry judgements and not right answers, one is not bound to
+# imitate them. Let the data come from a policy that is good on half of its moves and aimless on the rest.
+# *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks in every state which
 # action the judgements favour, and can leave the data behind.
+#
+# *Read the code:* [`policy_evaluation`](../rlcourse/exact/evaluation.py),
+# [`q_from_value`](../rlcourse/exact/evaluation.py), [`greedy_policy`](../rlcourse/exact/evaluation.py) (all in F5).
 
 # %%
 from rlcourse.exact.evaluation import greedy_policy, policy_evaluation, q_from_value
@@ -135,30 +144,29 @@ print(f"prefer what the data favour     {worth(greedy_policy(judgement)):.4f}")
 print(f"the best that is possible       {worth(good):.4f}")
 
 # %% [markdown]
-# One step beyond imitation is worth almost four times as much, and nearly all that there is to gain. That step
-# ([`greedy_policy`](../rlcourse/exact/evaluation.py) of [`q_from_value`](../rlcourse/exact/evaluation.py) of
-# [`policy_evaluation`](../rlcourse/exact/evaluation.py)) used the true judgement of *every* action in *every*
-# state. With finite data it breaks where an action was never tried: lecture 02 stays with imitation and sees
-# how far it carries, and lecture 10 asks how much of this gain survives when there is nothing but a file of
-# data.
+# One step beyond imitation is worth almost four times as much, and nearly all that there is to gain. But that
+# step used the true judgement of *every* action in *every* state. With finite data it breaks where an action was
+# never tried. Lecture 02 stays with imitation and sees how far it carries; lecture 10 asks how much of this gain
+# survives when there is nothing but a file of data.
 
 # %% [markdown]
 # ## F2 Notation and the transition operator
 #
-# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: a set of states $s$, a set of
-# actions $a$, transition probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is
-# Puterman 1994). It comes with a distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives
-# the probability of each action *in each state*. Time $t$ counts from 0. The order is
-# $s_0, a_0, r_0, s_1, a_1, \dots$, so that $r_t = r(s_t, a_t)$ belongs to the action just taken.
+# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: states $s$, actions $a$, transition
+# probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is Puterman 1994). It comes with a
+# distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives the probability of each action *in
+# each state*. Time $t$ counts from 0, in the order $s_0, a_0, r_0, s_1, a_1, \dots$, so that
+# $r_t = r(s_t, a_t)$ belongs to the action just taken.
 #
 # *Markov* means that the state holds all of the past that matters to the future:
 #
 # $$p(s_{t+1} \mid s_t, a_t, s_{t-1}, a_{t-1}, \dots, s_0) = p(s_{t+1} \mid s_t, a_t).$$
 #
-# It is a property of how you chose to describe the world, not of the world. The position of a ball is not
-# Markov. Position and velocity together are.
+# It is a property of how you describe the world, not of the world. The position of a thrown stone is not Markov:
+# it does not say which way the stone flies. Position and velocity together are (in still air).
 #
-# With finitely many states the transitions are an array of numbers with three indices:
+# With finitely many states the transitions are an array with three indices ($T$ without indices will be a number
+# of steps):
 #
 # $$T_{i,j,k} = p(s_{t+1} = i \mid s_t = j,\, a_t = k).$$
 #
@@ -167,21 +175,22 @@ print(f"the best that is possible       {worth(good):.4f}")
 #
 # $$\begin{aligned}
 # \mu_{t+1,i}
-#   &\overset{(a)}{=} \sum_{j,k} p(s_{t+1} = i,\, s_t = j,\, a_t = k) \\
-#   &\overset{(b)}{=} \sum_{j,k} p(s_{t+1} = i \mid s_t = j, a_t = k)\; p(a_t = k \mid s_t = j)\; p(s_t = j) \\
+#   &\overset{(a)}{=} \sum_{j,k} p_\pi(s_{t+1} = i,\, s_t = j,\, a_t = k) \\
+#   &\overset{(b)}{=} \sum_{j,k} p(s_{t+1} = i \mid s_t = j, a_t = k)\; p_\pi(a_t = k \mid s_t = j)\; p_\pi(s_t = j) \\
 #   &\overset{(c)}{=} \sum_{j,k} T_{i,j,k}\; \pi(k \mid j)\; \mu_{t,j} .
 # \end{aligned}$$
 #
-# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names; here the
-# policy enters, with its dependence on the state $j$. Nothing else happens in this lecture: the whole future of
-# a policy is this line, again and again. It is [`next_marginal`](../rlcourse/equations/foundations.py), with
-# $T$ made from the table $p(s' \mid s, a)$ by [`transition_operator`](../rlcourse/equations/foundations.py).
+# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names: the policy
+# enters with its dependence on the state $j$. The whole future of a policy is this line, again and again.
 #
-# Is it right? There is an oracle that needs no thought. In a
-# [`random_mdp`](../rlcourse/envs/random_problems.py) with three states and two actions there are
-# $3 \cdot 6^4 = 3888$ ways to live for four steps. [`enumerate_trajectories`](../rlcourse/exact/enumeration.py)
-# writes down all of them with their probabilities, and we count how much probability ends in each state, under
-# some [`random_policy`](../rlcourse/envs/random_problems.py).
+# Is it right? In a random problem with three states and two actions there are $3 \cdot 6^4 = 3888$ ways to live
+# for four steps. We write down all of them with their probabilities and count how much probability ends in each
+# state. If the line were false, the two would differ.
+#
+# *Read the code:* [`next_marginal`](../rlcourse/equations/foundations.py) is the line,
+# [`transition_operator`](../rlcourse/equations/foundations.py) makes $T$ from the table $p(s' \mid s, a)$;
+# [`random_mdp`](../rlcourse/envs/random_problems.py), [`random_policy`](../rlcourse/envs/random_problems.py),
+# [`enumerate_trajectories`](../rlcourse/exact/enumeration.py).
 
 # %%
 from rlcourse.envs.random_problems import random_mdp, random_policy
@@ -195,46 +204,42 @@ print(f"{len(paths.prob)} trajectories, total probability {float(paths.prob.sum(
 
 marginal = problem.initial
 for t in range(5):
+    if t > 0:
+        marginal = next_marginal(operator, marginal, policy)
     counted = torch.bincount(paths.state[:, t], weights=paths.prob, minlength=3)
     print(f"t = {t}  propagated {marginal.numpy()}   enumerated {counted.numpy()}   "
           f"agree to 1e-12: {float((marginal - counted).abs().max()) < 1e-12}")
-    marginal = next_marginal(operator, marginal, policy)
 
 # %% [markdown]
 # The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like
-# $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $10^{31}$ trajectories or forty small sums. That is what
-# the Markov property buys.
+# $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $4 \cdot 10^{31}$ trajectories, or forty small sums. That
+# is what the Markov property buys.
 #
 # ### Two slips, and how they give themselves away
 #
-# Both are common in notes, both give numbers that look like probabilities, and each has a check that costs one
-# line.
-#
 # *Swapped indices.* Someone defines the first index of $T$ as the next state, and later sums over it as if it
-# were the current one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only
-# $\sum_i T_{i,j,k} = 1$ is guaranteed. The sum over $j$ may be anything, so **probability is lost or made**.
+# were the present one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only
+# $\sum_i T_{i,j,k} = 1$ is guaranteed, the sum over $j$ is not, so **probability is lost or made**.
 # *The check: does $\mu_t$ sum to one?*
 #
 # *An action that ignores the state.* Someone first averages the policy over the states,
 # $\pi(k) = \sum_j \pi(k \mid j)\mu_{t,j}$, and then writes $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$, as if
-# state and action were independent. The sum over $i$ *is* one, so the first check sleeps. *The check: a
-# deterministic policy on a case worked out by hand, or the enumeration.*
+# state and action were independent. The sum over $i$ *is* one, so the first check sleeps. *The check: a policy
+# that does different things in different states, on a case worked out by hand, or the enumeration.*
 
 # %%
-swapped, blind = problem.initial, problem.initial
+swapped = blind = derived = problem.initial
 for _ in range(4):
     swapped = torch.einsum("ijk,i,ik->j", operator, swapped, policy)
     blind = torch.einsum("ijk,j,k->i", operator, blind, blind @ policy)
-for name, wrong in (("swapped indices", swapped), ("action without state", blind),
-                    ("as derived", counted)):
-    print(f"{name:21} mass {float(wrong.sum()):.3f}   distance from the truth "
-          f"{float(total_variation(wrong, counted)):.3f}")
+    derived = torch.einsum("ijk,j,jk->i", operator, derived, policy)
+for name, found in (("swapped indices", swapped), ("action without state", blind), ("as derived", derived)):
+    print(f"{name:21} mass {float(found.sum()):.3f}   largest error {float((found - counted).abs().max()):.3f}")
 
 # %% [markdown]
-# There is a second kind of check, weaker and always available: live it. A fraction of $n$ simulated walks has a
-# standard error of $\sqrt{p(1-p)/n}$, so the largest error in the table should shrink about tenfold for a
-# hundred times as many walks. [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all
-# times at once.
+# A second kind of check is weaker and always available: live it. A frequency among $n$ walks has a standard
+# error of $\sqrt{p(1-p)/n}$, so a hundred times as many walks should make the errors about ten times smaller.
+# [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all times at once.
 
 # %%
 from rlcourse.exact.propagation import state_marginals
@@ -246,19 +251,18 @@ for walks in (100, 10_000, 1_000_000):
     print(f"{walks:9,} walks: largest error {float((frequency - exact).abs().max()):.4f}")
 
 # %% [markdown]
+# Roughly so, for each line is the largest of fifteen random errors.
+#
 # ## F3 What you cannot see
 #
 # Often the state is hidden, and all that comes back is an **observation** $o_t \sim E(o \mid s_t)$. The tuple
 # grows to $(\mathcal S, \mathcal A, \mathcal O, T, E, r)$, a *partially observed* MDP (Kaelbling, Littman and
-# Cassandra 1998). The states are Markov as before. The observations are not, and this is where intuition fails
-# first.
+# Cassandra 1998). The states are Markov as before. The observations need not be.
 #
-# Our world is a [`corridor`](../rlcourse/envs/pomdp.py) of six cells, two of which have a door: `wdwwdw`. The
-# agent sees *wall* or *door*, wrongly once in ten looks. A move fails once in ten tries. It starts anywhere.
-# Where is it?
-#
-# All that it can know is the **belief** $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. We
-# derive how it changes, with $h$ for the whole history before the newest action $a$ and observation $o'$:
+# Our world is a corridor of six cells, two of which have a door: `wdwwdw`. One look in ten is wrong, one move in
+# ten fails. The agent starts anywhere. Where is it? All that it can know is the **belief**
+# $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. How does a belief change? Let $h$ be the whole
+# history before the newest action $a$ and observation $o'$:
 #
 # $$\begin{aligned}
 # b'(s') = p(s' \mid h, a, o')
@@ -267,16 +271,18 @@ for walks in (100, 10_000, 1_000_000):
 #   &\overset{(c)}{=} \frac{E(o' \mid s') \sum_s p(s' \mid s, a)\, b(s)}{\sum_{s''} E(o' \mid s'') \sum_s p(s'' \mid s, a)\, b(s)} .
 # \end{aligned}$$
 #
-# (a) is Bayes' rule. (b) says that the observation depends on the state it is made in and on nothing else. (c)
-# sums over the state before the move; there $p(s \mid h, a) = p(s \mid h) = b(s)$, because an action that was
-# chosen from the history tells nothing about the hidden state *beyond* the history. The denominator is whatever
-# makes the sum one. **Predict, then correct**: this is Bayes' filter,
-# [`belief_update`](../rlcourse/equations/foundations.py). Its first half is the line of F2. Its second half
-# alone, [`belief_correct`](../rlcourse/equations/foundations.py), digests the first look.
+# (a) is Bayes' rule. (b): the observation depends on the state it is made in and on nothing else. (c) sums over
+# the state $s$ before the move. The Markov property gives $p(s' \mid s, h, a) = p(s' \mid s, a)$. And
+# $p(s \mid h, a) = b(s)$, because an action chosen from the history alone tells nothing more about the hidden
+# state. The denominator makes the sum one.
 #
-# We let an agent walk to the right, and draw what it believes
-# ([`belief_figure`](../rlcourse/plots/foundations.py)); the luck comes from
-# [`uniforms`](../rlcourse/core/seeding.py).
+# **Predict, then correct**: this is Bayes' filter. Its first half is the line of F2, its second half alone
+# digests the first look. We let an agent walk to the right and draw what it believes.
+#
+# *Read the code:* [`corridor`](../rlcourse/envs/pomdp.py),
+# [`belief_update`](../rlcourse/equations/foundations.py),
+# [`belief_correct`](../rlcourse/equations/foundations.py), [`uniforms`](../rlcourse/core/seeding.py),
+# [`belief_figure`](../rlcourse/plots/foundations.py).
 
 # %%
 from rlcourse.core.seeding import uniforms
@@ -301,15 +307,15 @@ belief_figure(torch.stack(beliefs).numpy(), torch.stack(visited).numpy(),
               [world.observation_names[o] for o in seen], world.state_names)
 
 # %% [markdown]
-# *What to notice.* The first look, a wall, leaves four cells possible, and the column on the left repeats the
-# pattern of the map. What decides between cells that look alike is the *order* in which things are seen. At
-# time 4 two misfortunes meet: the move failed, and the look shows a door where there is none. The belief jumps
-# to cell 4. That is wrong, and it is what the evidence said: a belief is not a guess at the truth but the right
-# summary of what was seen. One more step and it doubts again.
+# *What to notice.* Each column is a belief; the letters below say what was seen. The first look, a wall, makes
+# four cells likely: the column repeats the pattern of the map. What decides between cells that look alike is the
+# *order* of the looks. At time 4 two misfortunes meet (we chose a walk in which they do): the move failed, and
+# the look shows a door where there is none. The belief jumps to cell 4. That is wrong, and it is what the
+# evidence said: a belief is not the truth but the right summary of what was seen. One look later it doubts again.
 #
-# The filter took one multiplication a step. The definition of the belief sums over *all* sequences of states:
-# $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does, one by one. If a
-# step of the derivation were false, they would differ.
+# The filter took one small matrix product a step. The definition sums over *all* sequences of states,
+# $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does. If a step of the
+# derivation were false, the two would differ.
 
 # %%
 from rlcourse.exact.enumeration import final_state_posterior
@@ -322,9 +328,9 @@ print("agree to 1e-12:", float((beliefs[-1] - by_hand).abs().max()) < 1e-12)
 # %% [markdown]
 # ### What breaks without the Markov property
 #
-# If observations were Markov, the chance of the next one would depend on the present one alone. Take two agents
-# that both see a *door now* and go right. One saw a wall before that and had come by a move to the right; the
-# other saw a door at the start and has just tried to go left.
+# If observations were Markov, the chance of the next one would depend on the present one and the action alone.
+# Take two agents that both see a *door now* and go right. One saw a wall before and came by a move to the
+# right; the other saw a door at the start and has just tried to go left.
 
 # %%
 def next_look(first, action, then):
@@ -340,63 +346,68 @@ for story, look in (("wall, right, door", next_look(wall, 1, door)),
     print(f"{story:18} then right: P(wall next) = {float(look[wall]):.3f}")
 
 # %% [markdown]
-# Same present, different futures: the observation is not a state. The belief is. By the derivation above,
-# $b_{t+1}$ depends on the past only through $b_t$, $a_t$ and $o_{t+1}$, the chance of $o_{t+1}$ only through
-# $b_t$ and $a_t$, and so does the expected reward $\sum_s b_t(s)\, r(s, a_t)$. A POMDP is therefore an MDP
-# *whose states are beliefs*. That is a theorem, and also the bad news, for beliefs are continuous even where
-# everything else is finite.
+# Same present, different futures: the observation is not a state. The belief is. By the derivation above
+# $b_{t+1}$ depends on the past only through $b_t$, $a_t$ and $o_{t+1}$; the chance of $o_{t+1}$ (the
+# denominator) and the expected reward $\sum_s b_t(s)\, r(s, a_t)$ only through $b_t$ and $a_t$. A POMDP is
+# therefore an MDP *whose states are beliefs*. The bad news: beliefs are continuous even where everything else is
+# finite.
 #
-# Does it matter for acting? In the corridor `lcGcr` the goal lies in the middle, and the two cells `c` beside
-# it look alike. Left of the goal one must go right, and right of it left. Without slips and blur, this is what
-# various agents can reach at best (γ = 0.9). [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy
-# on observations into one on states, and [`best_belief_value`](../rlcourse/exact/belief.py) tries every action
-# after every history. Whoever sees the state can use [`value_iteration`](../rlcourse/exact/evaluation.py) (F5).
+# Does it matter for acting? In the corridor `lcGcr` the goal `G` lies in the middle and pays 1, and the two cells
+# `c` beside it look alike. Left of the goal one must go right, right of it left. There are no slips and no blur,
+# and $\gamma = 0.9$.
+#
+# *Read the code:* [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one on
+# states, [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history, and
+# [`value_iteration`](../rlcourse/exact/evaluation.py) (F5) serves those who see the state.
 
 # %%
+from itertools import product
+
 from rlcourse.exact.belief import best_belief_value, policy_over_states
 from rlcourse.exact.evaluation import value_iteration
 
 halls = corridor("lcGcr", slip=0.0, blur=0.0)
 
 
-def without_memory(chance_of_right):
-    """The value of a memoryless policy: inwards from both ends, a coin at c."""
-    coin = [1 - chance_of_right, chance_of_right]
-    by_look = torch.tensor([[0, 1], coin, [1, 0], [1, 0]], dtype=torch.float64)  # l, c, G, r
+def without_memory(*right_at_l_c_r):
+    """The value of a memoryless policy, given its chance of going right at l, c and r."""
+    at_l, at_c, at_r = right_at_l_c_r
+    by_look = torch.tensor([[1 - p, p] for p in (at_l, at_c, 0.0, at_r)], dtype=torch.float64)  # l, c, G, r
     return float(halls.initial @ policy_evaluation(halls, policy_over_states(halls, by_look), 0.9))
 
 
-print(f"no memory, always right at c     {without_memory(1.0):.4f}")
-print(f"no memory, a biased coin at c    {without_memory(0.8):.4f}")
-print(f"no memory, a fair coin at c      {without_memory(0.5):.4f}")
-print(f"with memory                      {best_belief_value(halls, 8, 0.9):.4f}")
-print(f"seeing the state                 {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
+best_without_chance = max(without_memory(*chances) for chances in product((0, 1), repeat=3))
+print(f"no memory, the best of all 8 without chance  {best_without_chance:.4f}")
+print(f"no memory, inwards, a biased coin at c       {without_memory(1, 0.8, 0):.4f}")
+print(f"no memory, inwards, a fair coin at c         {without_memory(1, 0.5, 0):.4f}")
+print(f"with memory, in eight steps                  {best_belief_value(halls, 8, 0.9):.4f}")
+print(f"seeing the state                             {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
 
 # %% [markdown]
-# Three things that hold for states fail for observations. *A deterministic policy is good enough*: here the
-# coin beats every deterministic policy without memory, because the latter walks back and forth for ever from
-# two of the four starts (Singh, Jaakkola and Jordan 1994). *Memory is useless*: with it, one wrong guess costs
-# two steps and is never repeated. *The best value is that of the underlying MDP*: even perfect memory stays
-# below sight.
+# Three things that hold for states fail for observations (Singh, Jaakkola and Jordan 1994).
 #
-# This course's policies are functions of what they are given. Where that is not a state, give them more: a few
-# stacked frames, a recurrent network, or, if you know the model, the belief.
+# * *A deterministic policy is good enough.* The coin beats all of them: one that always goes right at `c` walks
+#   back and forth for ever from the two starts on the right.
+# * *Memory is useless.* With it, a wrong guess at `c` costs two steps and is never repeated.
+# * *The best value is that of the underlying MDP.* Even perfect memory stays below sight.
+#
+# This course's policies are functions of what they are given. Where that is not a state, give them more: stacked
+# frames, a recurrent network, or, if you know the model, the belief.
 
 # %% [markdown]
 # ## F4 Trajectories and the objective
 #
-# A **trajectory** $\tau = (s_0, a_0, s_1, a_1, \dots)$ is everything that happens. Its probability is a
-# product, by the chain rule and the Markov property:
+# A **trajectory** $\tau = (s_0, a_0, s_1, a_1, \dots)$ is everything that happens. By the chain rule and the
+# Markov property its probability is a product:
 #
 # $$p_\pi(\tau) = p(s_0) \prod_{t=0}^{T-1} \pi(a_t \mid s_t)\, p(s_{t+1} \mid s_t, a_t).$$
 #
-# The learner controls some of the factors and does not know the others. Lecture 03 will live on the fact that
-# in the *logarithm's gradient* only the former remain. The objective is the expected sum of rewards, and the
-# expectation is over all trajectories:
+# The learner controls the factors $\pi$ and does not know the others. (In the *logarithm's gradient* only the
+# former remain; lecture 03 lives on that.) The objective is the expected sum of rewards,
 #
 # $$J(\pi) = \mathbb E_{\tau \sim p_\pi}\Big[\sum_{t=0}^{T-1} r(s_t, a_t)\Big].$$
 #
-# There are exponentially many of them. But an expectation of a sum is the sum of expectations, however
+# There are exponentially many trajectories. But the expectation of a sum is the sum of the expectations, however
 # dependent the terms are, and the $t$-th term looks at one state and one action only, so that everything else
 # can be summed out:
 #
@@ -404,43 +415,49 @@ print(f"seeing the state                 {float(halls.initial @ value_iteration(
 #   = \sum_{t=0}^{T-1} \sum_{s,a} p_\pi(s_t = s)\, \pi(a \mid s)\, r(s, a). \tag{1}$$
 #
 # **The objective is a sum of dot products of state–action marginals with the reward table.** It is *linear* in
-# where the policy goes. It is anything but linear in the policy, because where the policy goes depends on the
-# policy $t$ times over.
+# where the policy goes. It is anything but linear in the policy, for $p_\pi(s_t)$ contains $\pi$ as a factor $t$
+# times over.
 #
 # ### Without an end
 #
 # For $T \to \infty$ the sum usually diverges. There are two ways out, and they are different questions.
 #
-# **The average reward.** Suppose that the averages of the marginals settle, $\frac1T \sum_{t<T} \mu_t \to \mu$.
-# Applying one step of the chain $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ to an average only
-# shifts it by one term in $T$, so the limit satisfies
+# **The average reward.** Let $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ be the policy's chain and
+# $\bar\mu_T = \frac1T \sum_{t<T} \mu_t$ the average of the first $T$ marginals. One step of the chain turns
+# $\mu_t$ into $\mu_{t+1}$, so that all terms but two cancel in
 #
-# $$\mu = P_\pi^\top \mu, \qquad (P_\pi^\top - I)\,\mu = 0, \qquad \sum_s \mu(s) = 1 :$$
+# $$P_\pi^\top \bar\mu_T - \bar\mu_T = \tfrac1T (\mu_T - \mu_0) \to 0 .$$
 #
-# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. Such a vector always exists, since the
-# rows of $P_\pi$ sum to one and so 1 is an eigenvalue of $P_\pi$, hence of its transpose; that it can be chosen
-# non-negative is the theorem of Perron and Frobenius. It is unique exactly if there is only one set of states
-# in which the chain can settle for good, one *recurrent class* (Puterman 1994, appendix A). Then
-# $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start.
+# Distributions form a closed and bounded set, so some subsequence of the $\bar\mu_T$ converges, and its limit
+# satisfies
+#
+# $$P_\pi^\top \mu = \mu, \qquad \text{that is} \qquad (P_\pi^\top - I)\,\mu = 0, \qquad \sum_s \mu(s) = 1 :$$
+#
+# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. So one exists always. If there is only
+# one, every convergent subsequence has this same limit, hence $\bar\mu_T \to \mu$ and
+# $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start. There is only one
+# exactly if there is only one set of states in which the chain can settle for good, one *recurrent class*
+# (Puterman 1994, appendix A).
 #
 # **The discounted reward.** Or the future counts less:
-# $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading is that the
-# world ends with probability $1 - \gamma$ after every step. Then the last step has the distribution
-# $p(t) = (1-\gamma)\gamma^t$, and the state in it the distribution
+# $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading: the world ends
+# with probability $1 - \gamma$ after every step, so that step $t$ is reached with probability $\gamma^t$ and is
+# the last one with probability $(1-\gamma)\gamma^t$. The state in the last step then has the distribution
 #
 # $$d_\pi(s) = (1-\gamma) \sum_{t=0}^\infty \gamma^t\, p_\pi(s_t = s), \qquad
 #   J_\gamma(\pi) = \frac{1}{1-\gamma} \sum_{s,a} d_\pi(s)\, \pi(a \mid s)\, r(s,a). \tag{2}$$
 #
-# $d_\pi$ is the **discounted occupancy**, [`discounted_occupancy`](../rlcourse/exact/stationary.py). The factor
-# in front of the sum makes it a distribution, and has to be paid back when it is used; to forget that is the
-# most frequent slip with it.
+# $d_\pi$ is the **discounted occupancy**. The factor in front of its sum makes it a distribution, and has to be
+# paid back when it is used.
 #
-# Here is one number in four forms that share no code: (i) all trajectories, (ii) equation (1) with the
-# [`expected_reward`](../rlcourse/equations/foundations.py) of every step, summed by
-# [`finite_horizon_objective`](../rlcourse/equations/foundations.py) or
-# [`discounted_objective`](../rlcourse/equations/foundations.py), (iii) backwards dynamic programming
-# ([`finite_horizon_values`](../rlcourse/exact/evaluation.py), F5), and, for the endless sum, (iv) the
-# occupancy.
+# The test: each kind of objective, computed along ways that differ. If (1), (2) or the limit were false, the
+# numbers in a group would.
+#
+# *Read the code:* [`expected_reward`](../rlcourse/equations/foundations.py) of every step,
+# [`finite_horizon_objective`](../rlcourse/equations/foundations.py),
+# [`discounted_objective`](../rlcourse/equations/foundations.py),
+# [`finite_horizon_values`](../rlcourse/exact/evaluation.py) (backwards, F5),
+# [`discounted_occupancy`](../rlcourse/exact/stationary.py).
 
 # %%
 from rlcourse.equations.foundations import discounted_objective, expected_reward, finite_horizon_objective
@@ -455,24 +472,32 @@ print(f"  all {len(paths.prob)} trajectories       {float(paths.prob @ paths.rew
 print(f"  state marginals, forwards    {float(finite_horizon_objective(step_reward)):.10f}")
 print(f"  values, backwards            {float(backwards):.10f}")
 
-long = expected_reward(state_marginals(problem, policy, 400)[:-1], *tables)
+long = expected_reward(state_marginals(problem, policy, 4000)[:-1], *tables)
 by_occupancy = expected_reward(discounted_occupancy(problem, policy, 0.9), *tables) / (1 - 0.9)
 by_values = problem.initial @ policy_evaluation(problem, policy, 0.9)
 print("for ever, γ = 0.9")
-print(f"  400 terms of the sum         {float(discounted_objective(long, discount=0.9)):.10f}")
+print(f"  4000 terms of the sum        {float(discounted_objective(long, discount=0.9)):.10f}")
 print(f"  occupancy / (1 − γ)          {float(by_occupancy):.10f}")
 print(f"  linear solve for the values  {float(by_values):.10f}")
 
 average = expected_reward(stationary_distribution(problem, policy), *tables)
 print("for ever, average reward a step")
-print(f"  reward of step 400           {float(long[-1]):.10f}")
-print(f"  stationary distribution      {float(average):.10f}")
+for steps in (40, 400, 4000):
+    print(f"  mean of the first {steps:4} steps  {float(long[:steps].mean()):.6f}")
+print(f"  stationary distribution      {float(average):.6f}")
 
 # %% [markdown]
-# Now watch it move. The widget, [`objective`](../rlcourse/widgets/app/objective.py), shows the marginal on the
-# left and, on the right, the reward of every step and the three objectives that are made of it. The policy is
-# the best one on a share of its moves and aimless on the rest. The goal (the star) pays 1, a step off the cliff
-# costs 1, and both lead back to the start.
+# The first two groups agree in every digit. The mean reward approaches its limit ten times closer for ten times
+# as many steps, which is the $\frac1T$ of the derivation.
+#
+# Now watch it move. The widget shows the marginal on the left and, on the right, the reward of every step and
+# the three objectives made of it. The policy (arrows) is the best one on a share of its moves and aimless on the
+# rest. The goal (star) pays 1, a step off the cliff (crosses) costs 1, and both lead back to the start.
+# "Best" is always planned with $\gamma = 0.99$ for the floor as it is, whatever the slider of the discount says.
+# Answer the question first.
+#
+# *Read the code:* [`objective`](../rlcourse/widgets/app/objective.py), and what it
+# [computes](../rlcourse/widgets/models/objective.py).
 
 # %%
 from rlcourse.widgets.app.objective import objective
@@ -482,71 +507,66 @@ objective()
 # %% [markdown]
 # **What to notice.**
 #
-# 1. The upper curve is all that a policy is worth. The three objectives are three ways of *weighting* it:
-#    equally up to $T$, equally for ever, or by $\gamma^t$. Changing the discount moves one curve and no
-#    probability.
-# 2. At 100 % and without slip everything is periodic: the marginal is one bright cell that goes round for ever
-#    and has no limit. Its *average* has one, and that is why the average reward is defined by averages. A
-#    little chance, in the policy or in the floor, and the marginal itself settles.
-# 3. On the cliff, a tenth of random moves costs more than half of the sum: the objective is linear in the
-#    marginals and not at all in the policy. And where the floor is slippery, the policy planned *for* the
-#    slippery floor earns *more*, since it stays off the edge. "Best" is always best for one problem, a policy's
-#    own noise included. (Lecture 05 meets this again: it is the difference between SARSA and Q-learning.)
+# 1. The upper curve is all that a policy is worth. The three objectives *weight* it: equally up to $T$, equally
+#    for ever, or by $\gamma^t$. The discount moves one curve and no probability.
+# 2. At 100 % and without slip everything is periodic: one bright cell goes round for ever, and the marginal has
+#    no limit. Its *average* has one, which is why the average reward is defined by averages. With a little
+#    chance, in the policy or in the floor, the bright cell spreads out from round to round.
+# 3. On the dry cliff a tenth of random moves costs more than half of the sum of 60 steps (4.00 becomes 1.78):
+#    the objective is not linear in the policy. And at 90 % a *slippery* floor (slip 0.05) earns more, 2.49, since
+#    the plan for it stays off the edge. The best plan is best for the problem it was made for, and the dry plan
+#    was not made for a walker who stumbles. (Lecture 05 meets this again: SARSA and Q-learning.)
 #
 # ## F5 Values and the Bellman equations
 #
-# The objective says what a policy is worth from the start. To improve a policy one must know what it is worth
-# *from here*, and after *this* action:
+# The objective says what a policy is worth from the start. To improve it one must know what it is worth *from
+# here*, and after *this* action:
 #
 # $$V^\pi(s) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s\Big], \qquad
 #   Q^\pi(s,a) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s, a_0 = a\Big], \qquad
 #   A^\pi = Q^\pi - V^\pi .$$
 #
 # The advantage $A^\pi(s,a)$ says how much better $a$ is than what the policy does on average; hence
-# $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$. Split off the first reward. What follows it is the same sum, started
-# one step later, in $s_1$, and discounted once:
+# $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$. Split off the first reward. By the Markov property, what follows is the
+# same sum, started one step later in $s_1$, and discounted once:
 #
 # $$Q^\pi(s,a) = r(s,a) + \gamma \sum_{s'} p(s' \mid s,a)\, V^\pi(s'), \qquad V^\pi(s) = \sum_a \pi(a \mid s)\, Q^\pi(s,a). \tag{3}$$
 #
-# These are the **Bellman equations** (Bellman 1957). Put together and written with vectors they read
-# $V = r_\pi + \gamma P_\pi V$: one *linear* equation a state. Is there a solution, and only one? Write the
-# right-hand side as an operator, $(\mathcal B V)(s)$, our
-# [`bellman_backup`](../rlcourse/equations/foundations.py). For two arbitrary functions $V, W$
+# These are the **Bellman equations** (Bellman 1957). Put together, with $r_\pi(s) = \sum_a \pi(a \mid s)\, r(s,a)$,
+# they read $V = r_\pi + \gamma P_\pi V$: one *linear* equation for each state. Is $V^\pi$ its only solution? Call the
+# right-hand side $\mathcal B V$. For two arbitrary functions $V, W$
 #
 # $$|(\mathcal B V - \mathcal B W)(s)| = \gamma \Big|\sum_{s'} P_\pi(s,s')\,(V - W)(s')\Big| \le \gamma \sum_{s'} P_\pi(s,s')\, \|V - W\|_\infty = \gamma\, \|V - W\|_\infty ,$$
 #
-# because the rows of $P_\pi$ sum to one. So $\mathcal B$ brings any two functions closer by the factor
-# $\gamma$: a **contraction**. It has exactly one fixed point, and repeating it from anywhere leads there with
-# error at most $\gamma^k \|V_0 - V^\pi\|_\infty$ after $k$ rounds (Banach).
+# because the rows of $P_\pi$ are non-negative and sum to one. So $\mathcal B$ brings any two functions closer by
+# the factor $\gamma$: a **contraction**. It has exactly one fixed point, and $k$ rounds from any $V_0$ come within
+# $\gamma^k \|V_0 - V^\pi\|_\infty$ of it (Banach).
 #
 # For the best policy replace the average over actions by the maximum,
-# $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$
-# ([`bellman_optimality_backup`](../rlcourse/equations/foundations.py)). It is not linear any more, but it
-# contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum,
-# at $a$, then $\max x - \max y \le x_a - y_a$; likewise the other way round.)
+# $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$. It is not linear any more, but it
+# contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum, at
+# $a$, then $\max x - \max y \le x_a - y_a$; likewise the other way round.) Call its fixed point $V^*$.
 #
-# Its fixed point $V^*$ belongs to a best policy. For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and
-# both operators keep an order ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$), so that repeating them from
-# the same start gives $V^* \ge V^\pi$: no policy is worth more, from any state. And the policy that is greedy
-# with respect to $V^*$ attains the maximum, so for *it* $\mathcal B V^* = \mathcal B^* V^* = V^*$, and $V^*$ is
-# its value.
-#
-# That gives four ways to compute with values:
+# *No policy is worth more, from any state.* For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and both
+# keep an order ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$). Repeated from the same start they therefore stay
+# in that order, and in the limit $V^* \ge V^\pi$. (With another $\mathcal B$ in each round, the same holds
+# for policies that change with time.) *And one policy attains it:* the greedy one for $V^*$ has
+# $\mathcal B V^* = \mathcal B^* V^* = V^*$, so $V^*$ is its value. That gives four ways to compute:
 #
 # | | how | cost | exact? |
 # |---|---|---|---|
-# | linear solve, `policy_evaluation` | $(I - \gamma P_\pi) V = r_\pi$ | $\lvert\mathcal S\rvert^3$ | yes |
-# | repeated backups | $V \leftarrow \mathcal B V$ | $\lvert\mathcal S\rvert^2 \lvert\mathcal A\rvert$ a round | error $\gamma^k$ |
-# | [`value_iteration`](../rlcourse/exact/evaluation.py) | $V \leftarrow \mathcal B^* V$ | the same | error $\gamma^k$ |
-# | `policy_iteration` | solve for $Q^\pi$, then $\pi \leftarrow$ greedy, until nothing changes | a solve a round | yes |
+# | linear solve, `policy_evaluation` | $(I - \gamma P_\pi) V = r_\pi$ | $\lvert\mathcal S\rvert^3$ | up to rounding |
+# | repeated [`bellman_backup`](../rlcourse/equations/foundations.py) | $V \leftarrow \mathcal B V$ | $\lvert\mathcal S\rvert^2 \lvert\mathcal A\rvert$ a round | error $\propto \gamma^k$ |
+# | `value_iteration`, repeated [`bellman_optimality_backup`](../rlcourse/equations/foundations.py) | $V \leftarrow \mathcal B^* V$ | the same | error $\propto \gamma^k$ |
+# | `policy_iteration` | solve for $Q^\pi$, then $\pi \leftarrow$ greedy, until nothing improves | a solve a round | up to rounding |
 #
 # Why does the last one end? If $\pi'$ is greedy for $Q^\pi$, then $\sum_a \pi'(a \mid s) A^\pi(s,a) \ge 0$ in
-# every state, and F7 will show in one line that then $V^{\pi'} \ge V^\pi$ everywhere. There are finitely many
-# deterministic policies, each round is strictly better somewhere or the last, and so it stops at a policy that
-# is greedy for itself, which is the fixed point of $\mathcal B^*$ (Howard 1960).
+# every state, and F7 will show that then $V^{\pi'} \ge V^\pi$ everywhere, with more in every state where the sum is
+# positive. There are finitely many deterministic policies and none returns, so it stops: at a policy without a
+# positive advantage, hence with $V^\pi = \max_a Q^\pi = \mathcal B^* V^\pi$, that is, $V^\pi = V^*$ (Howard 1960).
 #
-# The theorem promises a straight line on a logarithmic axis, with slope $\log_{10} \gamma$ at worst. That can
-# be refuted ([`curves`](../rlcourse/plots/curves.py) draws it):
+# The theorem promises errors below a straight line on a logarithmic axis, with slope $\log_{10} \gamma$. That can be
+# refuted ([`curves`](../rlcourse/plots/curves.py) draws it):
 
 # %%
 import numpy as np
@@ -569,42 +589,42 @@ rounds = np.arange(101)
 for name, found in errors.items():
     within = bool((found[1:] <= 0.9 * found[:-1] + 1e-12).all())
     print(f"{name:8} error after 100 rounds {found[100]:.1e}, every round within the factor 0.9: {within}")
-curves({"backups of the aimless policy": (rounds, errors["aimless"]),
-        "value iteration": (rounds, errors["best"]),
-        "0.9ᵏ of the first error": (rounds, errors["best"][0] * 0.9**rounds)},
+curves({"value iteration": (rounds, errors["best"]),
+        "its bound, 0.9ᵏ of the first error": (rounds, errors["best"][0] * 0.9**rounds),
+        "backups of the aimless policy": (rounds, errors["aimless"]),
+        "their bound": (rounds, errors["aimless"][0] * 0.9**rounds)},
        title="Largest error after k rounds, four rooms, γ = 0.9",
        xlabel="rounds k", ylabel="largest error", log="y")
 
 # %% [markdown]
-# Both fall at least as fast as promised. Value iteration stays just below its bound; the aimless policy's
-# values are small nearly everywhere, and its backups are ahead of the bound from the first rounds on. The bound
-# is for the worst problem with this $\gamma$, and your problem may be kinder.
+# Both stay below their lines, value iteration by a factor of two. The aimless policy's backups gain more at
+# first: each of them averages the error over neighbouring cells, and an average is smaller than the maximum. The
+# bound is for the worst problem with this $\gamma$; yours may be kinder.
 #
-# And what do the two sets of values look like? The left map is what *each cell is worth to somebody who goes
-# nowhere in particular*.
+# And what do the two sets of values look like?
 
 # %%
-directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
-best_moves = greedy_policy(q_from_value(rooms.mdp, exact_values["best"], 0.9)) @ directions
-arrows = torch.stack([rooms.picture(part) for part in best_moves.T], dim=-1).numpy()
-_, rounds_needed = policy_iteration(rooms.mdp, 0.9)
+best_policy, policies = policy_iteration(rooms.mdp, 0.9)
 _, iterates = value_iteration(rooms.mdp, 0.9)
-print(f"policy iteration: {len(rounds_needed)} policies; "
-      f"value iteration to 1e-12: {len(iterates) - 1} rounds")
+print(f"policy iteration: {len(policies)} policies; value iteration to 1e-12: {len(iterates) - 1} rounds")
+directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+arrows = torch.stack([rooms.picture(part) for part in (best_policy @ directions).T], dim=-1).numpy()
 maps_figure({f"{name} policy": rooms.picture(value).numpy() for name, value in exact_values.items()},
             label="value, γ = 0.9", start=(1, 1), goal=(11, 11), arrows=(None, arrows))
 
 # %% [markdown]
-# The values rise towards the goal through the doors, and the arrows climb them. Nobody told the algorithm what
-# a door is. (The goal itself is dark: its reward was paid on entering it, and from there the way begins anew.)
+# On the right the values rise towards the goal through the doors, and the arrows climb them. Nobody told the
+# algorithm what a door is. On the left only the last room is worth anything: an aimless walker is long on its way,
+# and a reward fifty steps ahead counts $0.9^{50} \approx 0.005$. (The goal itself is dark: its reward was paid
+# on entering it, and from there the way begins anew.)
 #
-# One more way needs no tables at all: **Monte Carlo**. Live from $s$ on, sum the discounted rewards, average.
-# No bias, and an error that falls like $1/\sqrt n$: two digits more cost ten thousand times the work. (The
-# solver needs the tables for its twelve digits, which is why it is an oracle and not a method for a robot.)
+# One more way needs no tables, only a world to live in: **Monte Carlo**. Live from $s$ on, sum the discounted
+# rewards, average. There is no bias (but for the cut after 150 steps, where $\gamma^{150} \approx 10^{-7}$), and
+# the error falls like $1/\sqrt n$: two digits more cost ten thousand times the work.
 
 # %%
 value_from_start = float(problem.initial @ policy_evaluation(problem, policy, 0.9))
-reward_by_state = (policy * problem.reward_table).sum(-1)
+reward_by_state = (policy * problem.reward_table).sum(-1)  # the mean over the action: same expectation
 print(f"linear solve {value_from_start:.6f}")
 for episodes in (100, 10_000, 100_000):
     states = drive(problem, policy[None], episodes, 150, generator(2, f"{episodes} episodes"))[:, 0]
@@ -616,37 +636,38 @@ for episodes in (100, 10_000, 100_000):
 # %% [markdown]
 # ## F6 Anatomy of every algorithm
 #
-# Every algorithm of this course goes round three boxes: **generate samples** with the present policy,
-# **estimate** something from them (a return, a value, a model), and **improve** the policy with it. The four
-# families differ in what they put into the second and third box.
+# Where tables are unknown, every algorithm of this course goes round three boxes: **generate samples** with the
+# present policy, **estimate** something from them, and **improve** the policy with it. Four families differ in
+# what they put into the boxes.
 #
 # | family | estimate | improve | the expensive box | rests on |
 # |---|---|---|---|---|
-# | policy gradient (03) | returns $\sum_t r_t$ of whole trajectories | one gradient step on $J(\theta)$ | samples: thrown away after one step | nothing but differentiability |
-# | value based (05) | $Q(s,a)$, by backups on stored transitions | $\arg\max_a Q(s,a)$, no policy network | fitting $Q$ again and again | approximate backups, which need not contract |
+# | policy gradient (03) | returns of whole trajectories | one gradient step on $J(\theta)$ | samples: thrown away after one step | a policy that is differentiable in $\theta$ |
 # | actor-critic (04) | $V$ or $Q$ of the present policy | gradient step with the estimated advantage | both, moderately | a critic that keeps up |
+# | value based (05) | $Q(s,a)$, by backups on stored transitions | $\arg\max_a Q(s,a)$, no policy network | fitting $Q$ again and again | approximate backups, which need not contract |
 # | model based (06, 07) | $p(s' \mid s,a)$ | plan in the model | fitting and planning; few real samples | a model that is right where the plan goes |
 #
-# Some words that are used loosely elsewhere. A **rollout** is what one policy produced in a stretch of real or
-# simulated time; it may end in the middle of an episode. A **trajectory** is one whole episode. A **batch** is
-# what one update looks at. An algorithm is **on-policy** if its estimate is right only for samples of the
-# present policy, so that all samples are stale after every improvement; **off-policy** if old samples, or
-# another's, still serve. Off-policy methods are therefore *sample-efficient*. That is not the same as fast:
-# where a simulator makes a million steps a second, samples are free, and the throwaway method that does the
-# least arithmetic a sample wins by the clock. Where every step is a robot's, it is the other way round.
+# Some words. A **trajectory** is one whole episode. A **rollout** is what one policy produced in a stretch of real
+# or simulated time, and may end in the middle of an episode. A **batch** is what one update looks at. An
+# algorithm is **on-policy** if its estimate is right only for samples of the present policy, so that all of them
+# are stale after every improvement; **off-policy** if old samples, or another's, still serve.
 #
-# And the last column. Gradient ascent on $J$ converges under mild conditions, because it *is* gradient ascent
-# on the thing we want. A fitted value does not even minimise the error of what we want, and the contraction of
-# F5 is lost once backups are followed by a projection onto networks (lecture 05 shows one that diverges). A
-# model is fitted to predict, not to be planned in (lecture 07). *None of the three is unsound. Each can be
-# fooled in its own place, and it pays to know where.*
+# Off-policy methods can therefore be *sample-efficient*. That is not the same as fast: where a simulator
+# makes a million steps a second, samples are nearly free, and the method that does the least arithmetic a sample may
+# win by the clock. Where every step is a robot's, it is the other way round.
 #
-# Here are the three boxes in code, with a model in the second one: count transitions, divide, plan. The map is
-# small, so that we can look behind the curtain after each round and evaluate the policy exactly in the true
-# world. A state–action pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for
-# ever: hope makes the planner send the agent there (the idea is R-max, Brafman and Tennenholtz 2002; lecture 09
-# asks when it is a good one). The map is made by [`grid_map`](../rlcourse/envs/maps.py), its tables are a
-# [`TabularMDP`](../rlcourse/envs/tabular.py), and [`sample_index`](../rlcourse/envs/tabular.py) draws actions.
+# And the last column. Gradient ascent with small enough steps climbs the very objective that we want, though
+# perhaps to a local maximum. Fitting $Q$ makes a Bellman error small, which is not what we want, and the
+# contraction of F5 is lost once a backup is followed by a fit (lecture 05 shows one that diverges). A model is
+# fitted to predict, not to be planned in (lecture 07). Each can be fooled in its own place.
+#
+# Here are the three boxes with a model in the second one: count transitions, divide, plan. The map is so small
+# that we can look behind the curtain and evaluate each policy exactly in the true world. A state–action
+# pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for ever: hope makes the
+# planner send the agent there (R-max, Brafman and Tennenholtz 2002; lecture 09 asks when it is a good idea).
+#
+# *Read the code:* [`grid_map`](../rlcourse/envs/maps.py), [`TabularMDP`](../rlcourse/envs/tabular.py),
+# [`sample_index`](../rlcourse/envs/tabular.py) (draws actions).
 
 # %%
 from rlcourse.envs.maps import grid_map
@@ -656,7 +677,7 @@ yard = grid_map(("S...", ".#C.", "...G"), slip=0.1, restart=True).mdp
 S, A = yard.num_states, yard.num_actions
 visits, reward_sum = torch.zeros(S, A, S, dtype=torch.float64), torch.zeros(S, A, dtype=torch.float64)
 nowhere = torch.eye(S, dtype=torch.float64)[:, None].expand(S, A, S)
-policy_now, random = torch.full((S, A), 1 / A, dtype=torch.float64), generator(1, "three boxes")
+policy_now, random = torch.full((S, A), 1 / A, dtype=torch.float64), generator(3, "three boxes")
 state = yard.initial_state(uniforms((1,), random))
 
 optimum = float(yard.initial @ value_iteration(yard, 0.95)[0])
@@ -678,28 +699,29 @@ for round_number in range(1, 41):
         in_model, in_truth = (float(yard.initial @ policy_evaluation(world, policy_now, 0.95))
                               for world in (model, yard))
         print(f"{20 * round_number:5} {int(known.sum()):10} of {S * A} {in_model:20.3f} {in_truth:16.3f}")
+print(f"each pair was tried between {int(tried.min())} and {int(tried.max())} times")
 
 # %% [markdown]
 # *What to notice.* The model's opinion and the truth are two columns. At first the model expects paradise,
-# close to $1/(1-\gamma) = 20$, because it hopes; in truth the agent walks up to whatever is still unknown, and
-# over the cliff where that is the unknown thing. Once every pair is known the hope is gone, the policy is the
-# best there is, and still the two columns differ by a few per cent, since some transitions have been seen three
-# times and others a hundred times. How large can such a difference be? That is the second lemma.
+# up to $1/(1-\gamma) = 20$, because it hopes. In truth the agent walks up to whatever is still unknown, and over
+# the cliff where that is the unknown thing. Once every pair is known the hope is gone and the policy is the best
+# there is. Still the columns differ by a little, since the model is made of finitely many steps. How large can such a
+# difference be? That is the second lemma.
 
 # %% [markdown]
 # ## F7 Two lemmas
 #
 # ### What a change of policy does
 #
-# Both sides of the next equation compare a new policy $\pi'$ with an old one $\pi$. With
-# $J(\pi) = \mathbb E_{s_0} V^\pi(s_0)$,
+# Compare a new policy $\pi'$ with an old one $\pi$. With $J(\pi) = \mathbb E_{s_0} V^\pi(s_0)$,
 #
 # $$J(\pi') - J(\pi) = \mathbb E_{\tau \sim \pi'}\Big[\sum_{t=0}^\infty \gamma^t A^\pi(s_t, a_t)\Big]
 #   = \frac{1}{1-\gamma} \sum_{s,a} d_{\pi'}(s)\, \pi'(a \mid s)\, A^\pi(s,a). \tag{4}$$
 #
-# This is the **performance-difference lemma** (Kakade and Langford 2002). *Proof.* Under any policy the sum
-# $\sum_t \gamma^t \big(V^\pi(s_t) - \gamma V^\pi(s_{t+1})\big)$ telescopes to $V^\pi(s_0)$: all terms but the
-# first cancel, and what is left at the far end, $\gamma^n V^\pi(s_n)$, vanishes because $V^\pi$ is bounded. So
+# This is the **performance-difference lemma** (Kakade and Langford 2002). *Proof.* Along any trajectory
+# $\sum_t \gamma^t \big(V^\pi(s_t) - \gamma V^\pi(s_{t+1})\big)$ telescopes to $V^\pi(s_0)$: all other terms
+# cancel, and the one at the far end, $\gamma^n V^\pi(s_n)$, vanishes as $n \to \infty$ because $V^\pi$ is
+# bounded. So
 #
 # $$\begin{aligned}
 # J(\pi') - J(\pi)
@@ -709,19 +731,26 @@ for round_number in range(1, 41):
 # \end{aligned}$$
 #
 # (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts the
-# telescoping sum, taken along the trajectories *of the new policy*, in place of $V^\pi(s_0)$. (c) takes the
-# expectation over $s_{t+1}$ given $(s_t, a_t)$, which does not depend on the policy:
-# $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3) of F5. The last form of (4) is equation
-# (2) of F4 with the advantage in place of the reward. ∎
+# telescoping sum along the trajectories *of the new policy* in place of $V^\pi(s_0)$. (c) takes the expectation
+# over $s_{t+1}$ given $(s_t, a_t)$, which does not depend on the policy:
+# $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3). The last form of (4) is (2) with the
+# advantage in place of the reward. ∎
 #
-# Read it slowly, for later lectures lean on it with their whole weight. The *old* policy judges the actions
-# ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If every judgement is non-negative, as
-# for a greedy $\pi'$, then $J$ cannot fall, from whatever start: that was the missing step of policy iteration.
-# For $T$ steps without a discount the same proof gives the same lemma with values that depend on the time.
+# The *old* policy judges the actions ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If no
+# judgement is negative, as for a greedy $\pi'$, then $J$ cannot fall, from whatever start, and the start's own
+# term $t = 0$ is gained in full: that was the missing step of policy iteration.
 #
-# We compute both sides by different code on fifty random problems:
-# [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,
-# [`expected_advantage`](../rlcourse/exact/lemmas.py) sums the old advantages over the new occupancy, and
+# Lecture 02 needs the form for $T$ steps without a discount. Values then depend on the time, with $V^\pi_T = 0$,
+# and the same three steps give
+#
+# $$J_T(\pi') - J_T(\pi) = \sum_{t=0}^{T-1} \mathbb E_{\pi'}\big[A^\pi_t(s_t, a_t)\big], \qquad
+#   A^\pi_t = Q^\pi_t - V^\pi_t . \tag{4'}$$
+#
+# There $\pi$ will be an expert, $\pi'$ its imitator, and the reward a cost. We compute both sides by different
+# code on fifty random problems.
+#
+# *Read the code:* [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,
+# [`expected_advantage`](../rlcourse/exact/lemmas.py) sums the old advantages over the new occupancy,
 # [`finite_expected_advantage`](../rlcourse/exact/lemmas.py) does so for $T$ steps.
 
 # %%
@@ -740,9 +769,12 @@ print("discounted:   both sides agree to 1e-10 on all 50:", max(off) < 1e-10)
 print("twelve steps: both sides agree to 1e-10 on all 50:", max(off_finite) < 1e-10)
 
 # %% [markdown]
-# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns
-# into an approximation, and it is worth knowing how good. In the four rooms we move from the aimless policy
-# towards the good one by a share only, $\pi + h\,(\pi' - \pi)$.
+# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns into
+# an approximation. How good is it? In the four rooms we move from the aimless policy towards the good one by a
+# share $h$, to $\pi_h = \pi + h\,(\pi' - \pi)$. The error is a sum over $s$ of
+# $(d_\pi - d_{\pi_h})(s)$ times $\sum_a \pi_h(a \mid s) A^\pi(s,a)$. The second factor equals
+# $h \sum_a \pi'(a \mid s) A^\pi(s,a)$, because $\pi$'s own advantages average to zero, and the first shrinks at
+# least like $h$ as well, because $d_\pi$ is differentiable in $\pi$. So the error should shrink like $h^2$.
 
 # %%
 old_value = policy_evaluation(rooms.mdp, aimless, 0.95)
@@ -757,50 +789,50 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
     print(f"{share:7} {gain:12.3e} {guess:17.3e} {error / gain:14.1%} {error / share**2:12.4f}")
 
 # %% [markdown]
-# The error shrinks with the *square* of the step (the last column settles), the gain with the step itself.
-# **For small changes of the policy the old states will do.** That sentence is the licence for policy gradients,
-# trust regions and PPO (lecture 03). The first line shows what it is worth without the word *small*: with the
-# old policy's states one sees a hundredth of the gain, because the aimless walker is hardly ever near the goal,
-# where most of the good decisions are worth something.
+# It does: the last column settles. **For small changes of the policy the old states will do.** That
+# sentence is the licence for policy gradients, trust regions and PPO (lecture 03). The first line shows what it is
+# worth without the word *small*: with the old policy's states one sees a hundredth of the gain, because the
+# aimless walker hardly ever comes near the goal.
 #
 # ### What a wrong model does
 #
-# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the
-# value of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
+# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the value
+# of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
 # $\hat V = \hat r_\pi + \gamma \hat P_\pi \hat V$, and add and subtract $\gamma \hat P_\pi V$:
 #
-# $$\hat V - V = (\hat r_\pi - r_\pi) + \gamma (\hat P_\pi - P_\pi) V + \gamma \hat P_\pi (\hat V - V),$$
+# $$\hat V - V = (\hat r_\pi - r_\pi) + \gamma (\hat P_\pi - P_\pi) V + \gamma \hat P_\pi (\hat V - V).$$
 #
-# which is a linear equation for the gap, and its solution is
+# That is a linear equation for the gap (a Bellman equation in the model, so F5 says that it has one solution):
 #
 # $$\hat V - V = (I - \gamma \hat P_\pi)^{-1} \big[\, \hat r_\pi - r_\pi + \gamma (\hat P_\pi - P_\pi) V \,\big]. \tag{5}$$
 #
-# (The inverse exists, as in F5.) This is the **simulation lemma** as an identity: the errors of *one* step,
-# summed along the *model's* own trajectories, since
-# $(I - \gamma \hat P_\pi)^{-1} = \sum_t \gamma^t \hat P_\pi^t$. For a bound, let
-# $|\hat r - r| \le \varepsilon_r$ and let the total variation between $\hat p(\cdot \mid s,a)$ and
-# $p(\cdot \mid s,a)$ be at most $\varepsilon_p$. Two expectations of $V$ differ by at most the total variation
-# times the range of $V$, and that range is at most $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of
-# $(I - \gamma \hat P_\pi)^{-1}$ are non-negative and sum to $1/(1-\gamma)$. Hence
+# This is the **simulation lemma** as an identity: the errors of *one* step, summed along the *model's* own
+# trajectories, since $(I - \gamma \hat P_\pi)^{-1} = \sum_t \gamma^t \hat P_\pi^t$.
 #
-# $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big) \tag{6}$$
+# For a bound, let $|\hat r - r| \le \varepsilon_r$, and let the total variation between
+# $\hat p(\cdot \mid s,a)$ and $p(\cdot \mid s,a)$ be at most $\varepsilon_p$; averaging over actions makes neither
+# larger. Two expectations of $V$ differ by at most the total variation times the range of $V$, which is
+# at most $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of $(I - \gamma \hat P_\pi)^{-1}$ are non-negative and sum
+# to $\sum_t \gamma^t = 1/(1-\gamma)$. Hence, for *every* policy (after Kearns and Singh 2002),
 #
-# for *every* policy (the idea is Kearns and Singh 2002). An error in the reward is paid once for every
-# effective step, $1/(1-\gamma)$ of them. An error in the transitions is paid with the **square**: it happens on
-# every step and is felt for all steps after it. Lecture 02 will meet the same shape, $\varepsilon T^2$, and for
-# the same reason.
+# $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big). \tag{6}$$
 #
-# The test: fifty problems, a model each, mixed out of the true transitions and wrong ones
-# ([`mixed_model`](../rlcourse/exact/lemmas.py)); the gap by evaluating twice
-# ([`simulation_gap`](../rlcourse/exact/lemmas.py)), by (5)
-# ([`simulation_identity`](../rlcourse/exact/lemmas.py)), and by (6)
-# ([`simulation_bound`](../rlcourse/exact/lemmas.py)).
+# An error in the reward is paid once for each of $1/(1-\gamma)$ effective steps. An error in the transitions is paid
+# with the **square**: it happens on every step and is felt on all steps after it. Lecture 02 will meet the same
+# shape, $\varepsilon T^2$, for the same reason.
+#
+# The test: fifty problems with a model each, mixed out of the true transitions and wrong ones.
+#
+# *Read the code:* [`mixed_model`](../rlcourse/exact/lemmas.py);
+# [`simulation_gap`](../rlcourse/exact/lemmas.py) evaluates twice,
+# [`simulation_identity`](../rlcourse/exact/lemmas.py) is (5),
+# [`simulation_bound`](../rlcourse/exact/lemmas.py) is (6).
 
 # %%
 from rlcourse.exact.lemmas import mixed_model, simulation_bound, simulation_gap, simulation_identity
 
 off = []
-print("share of wrong transitions   typical gap   typical bound   gap / bound, largest of 50")
+print("share of wrong transitions   median gap   median bound   gap / bound, largest of 50")
 for share in (0.001, 0.01, 0.1, 1.0):
     gaps, bounds = [], []
     for seed in range(50):
@@ -811,14 +843,16 @@ for share in (0.001, 0.01, 0.1, 1.0):
         gaps.append(float(gap.abs().max()))
         bounds.append(simulation_bound(mdp, model, 0.9))
     ratio = max(gap / bound for gap, bound in zip(gaps, bounds))
-    print(f"{share:26} {np.median(gaps):13.4f} {np.median(bounds):15.3f} {ratio:28.3f}")
+    print(f"{share:26} {np.median(gaps):12.4f} {np.median(bounds):14.3f} {ratio:28.3f}")
 print("the identity holds to 1e-10 in all 200 cases:", max(off) < 1e-10)
 
 # %% [markdown]
-# The identity is exact and the bound is loose, by a factor of forty and more: random errors in random
-# directions mostly cancel. It takes a malicious model to come close. One exists: let one state pay 1 for ever
-# and another nothing for ever, and let the model leak from the first to the second with probability
-# $\varepsilon$ a step.
+# The identity is exact. The bound is loose here, by a factor of forty and more. Is it ever reached? Let one state
+# pay 1 for ever and another nothing for ever, and let the model leak from the first to the second with probability
+# $\varepsilon$ a step. Then $V = \frac{1}{1-\gamma}$ and $\hat V = \frac{1}{1-\gamma(1-\varepsilon)}$ in the
+# first state, and dividing their difference by the bound $\gamma\varepsilon/(1-\gamma)^2$ leaves
+#
+# $$\frac{|\hat V - V|}{\text{bound}} = \frac{1}{1 + \gamma\varepsilon/(1-\gamma)} .$$
 
 # %%
 stay = torch.eye(2, dtype=torch.float64)[:, None]
@@ -826,47 +860,46 @@ truth = TabularMDP(stay, reward_table=torch.tensor([[0.0], [1.0]], dtype=torch.f
                    initial=torch.tensor([0.0, 1.0], dtype=torch.float64))
 leaks = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
 only = torch.ones(2, 1, dtype=torch.float64)
-print("     γ      ε     gap      bound   gap / bound")
+print("     γ      ε     gap      bound   gap / bound   by the formula")
 for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001)):
     model = mixed_model(truth, leaks, leak)
     gap = float(simulation_gap(truth, model, only, discount).abs().max())
     bound = simulation_bound(truth, model, discount)
-    print(f"{discount:6} {leak:6} {gap:8.3f} {bound:9.3f} {gap / bound:12.3f}")
+    formula = 1 / (1 + discount * leak / (1 - discount))
+    print(f"{discount:6} {leak:6} {gap:8.3f} {bound:9.3f} {gap / bound:12.3f} {formula:16.3f}")
 
 # %% [markdown]
-# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: quadratic growth in the horizon is no
-# artefact of the proof. Where it is not small, the gap cannot exceed $1/(1-\gamma)$ and the bound becomes idle
-# talk. Remember both when lecture 07 plans a thousand steps ahead in a model that is right to one per cent.
+# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: the square of the horizon is no artefact of the
+# proof. Where it is large, the bound says less than the trivial one, $(r_{\max} - r_{\min})/(1-\gamma)$ (for equal
+# rewards). Remember both when lecture 07 plans a thousand steps ahead in a model that is right to one per cent.
 #
-# ### Where they are used
-#
-# The performance-difference lemma: the cost of an imitator's mistakes and the reduction behind DAgger (02), why
-# one may take many gradient steps on one batch (03), trust regions (03). The simulation lemma: how long a model
-# may be trusted (07), why a pessimistic model is safe offline (11).
+# **Where they are used.** The performance-difference lemma: the price of an imitator's mistakes (02, section I7),
+# several gradient steps on one batch and trust regions (03). The simulation lemma: how long a model may be
+# trusted (07), why a pessimistic model is safe offline (11).
 
 # %% [markdown]
 # ## What to take along
 #
 # * A policy makes its own data. The object to think about is the state marginal $p_\pi(s_t)$, and one line
-#   carries it forward. It sums to one, or you have swapped two indices.
+#   carries it forward. It sums to one, or you have made a slip.
+# * If what you see is not a state, the belief is. Predict, correct.
 # * The objective is a sum of dot products of marginals with rewards. Finite, discounted and average are three
 #   weightings of the same curve.
-# * If what you see is not a state, the belief is. Predict, correct.
-# * Values turn a sum over the future into an equation. Contraction makes the equation solvable; the maximum
+# * Values turn a sum over the future into an equation. Contraction makes the equation solvable, and the maximum
 #   does not spoil it.
 # * The gain of a new policy is the old policy's advantage where the *new* one goes. The error of a model is its
-#   one-step error where the *model* goes, times the horizon twice.
+#   one-step error where the *model* goes, and the horizon enters twice.
 #
-# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and both
-# sides of a lemma yourself, and find what is wrong with a value iteration that converges beautifully to the
-# wrong answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest possible way to get a policy,
-# copying one, and the line of F2 will tell you what goes wrong.
+# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and one side
+# of a lemma yourself, and find what is wrong with a value iteration that converges beautifully to the wrong
+# answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest way to get a policy, copying one, and
+# the line of F2 will tell you what goes wrong.
 #
-# ## Read on
+# ## References
 #
+# * R. Bellman (1957), *Dynamic Programming*, Princeton University Press.
 # * R. Brafman, M. Tennenholtz (2002), R-max: a general polynomial time algorithm for near-optimal reinforcement
 #   learning, *JMLR* 3.
-# * R. Bellman (1957), *Dynamic Programming*, Princeton University Press.
 # * R. Howard (1960), *Dynamic Programming and Markov Processes*, MIT Press.
 # * L. Kaelbling, M. Littman, A. Cassandra (1998), Planning and acting in partially observable stochastic
 #   domains, *Artificial Intelligence* 101.
@@ -875,6 +908,6 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
 # * M. Puterman (1994), *Markov Decision Processes*, Wiley.
 # * S. Singh, T. Jaakkola, M. Jordan (1994), Learning without state-estimation in partially observable Markovian
 #   decision processes, *ICML*.
-# * R. Sutton, A. Barto (2018), *Reinforcement Learning: An Introduction*, second edition, MIT Press.
+# * R. Sutton, A. Barto (2018), *Reinforcement Learning: An Introduction*, second edition, MIT Press (to read on).
 # * R. Sutton, D. Precup, S. Singh (1999), Between MDPs and semi-MDPs, *Artificial Intelligence* 112 (the four
 #   rooms).

@@ -76,7 +76,7 @@ def _average_curves(axes):
 
 
 def _legend_beside_title(axes, handles):
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 0.97), ncols=len(handles), frameon=False,
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 1.01), ncols=len(handles), frameon=False,
                 borderaxespad=0, columnspacing=1.2).set_zorder(0)
 
 
