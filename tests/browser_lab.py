@@ -153,7 +153,8 @@ def run_all_by_menu(page: Page, limit: float = 60.0) -> dict:
 
 
 def notebook_json(page: Page) -> dict:
-    return json.loads(page.evaluate("JSON.stringify(window.jupyterapp.shell.currentWidget.context.model.toJSON())"))
+    model = "window.jupyterapp.shell.currentWidget.context.model"
+    return json.loads(page.evaluate(f"JSON.stringify({model}.toJSON())"))
 
 
 def errors(notebook: dict) -> list[str]:
@@ -217,7 +218,8 @@ def press_keys(card: Locator, handle: Locator, count: int, seen: set) -> tuple[l
         if (window.watched) window.watched.disconnect();
         const frame = () => new Promise(requestAnimationFrame);
         window.watched = new MutationObserver(async () => { await image.decode(); await frame();
-            if (window.pressed) { window.latency = performance.now() - window.pressed; window.pressed = null; } });
+            if (window.pressed) { window.latency = performance.now() - window.pressed;
+                                  window.pressed = null; } });
         window.watched.observe(image, {attributes: true, attributeFilter: ['src']});
         if (!window.listening) document.addEventListener('keydown', () => { window.latency = null;
             window.pressed = performance.now(); }, true);

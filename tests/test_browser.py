@@ -52,7 +52,8 @@ def lab(tmp_path_factory):
 def page(lab, request):
     with lab_tools.browser_page() as page:
         yield page
-        last = SCREENSHOTS / "last-seen" / f"{request.node.name}.png"     # also, and above all, after a failure
+        # also, and above all, after a failure
+        last = SCREENSHOTS / "last-seen" / f"{request.node.name}.png"
         last.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=last)
 
@@ -61,7 +62,8 @@ def write_toy_notebook(folder):
     cells = [nbformat.v4.new_code_cell(source, id=f"toy-{k:03}") for k, source in enumerate(TOY_CELLS)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     folder.mkdir(exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "toy.ipynb")
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, folder / "toy.ipynb")
 
 
 def test_a_small_notebook_in_both_themes(lab, page, capsys):
@@ -109,7 +111,8 @@ def test_a_small_notebook_in_both_themes(lab, page, capsys):
     assert visible.get_attribute("title") == "A wave with mean square 0.497."
     lab_tools.save_shot(frozen, "toy/frozen")
 
-    assert plain.locator(".rlc-picture").get_attribute("title") == plain.locator(".rlc-caption").text_content()
+    caption = plain.locator(".rlc-caption").text_content()
+    assert plain.locator(".rlc-picture").get_attribute("title") == caption
 
     for theme in ("Dark", "Light"):          # light last: the choice is kept for the next test
         lab_tools.finish(page, f"await window.jupyterapp.commands.execute('apputils:change-theme', "

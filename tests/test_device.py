@@ -109,7 +109,7 @@ def test_the_toggle_says_what_it_does_and_its_repr_names_no_device(monkeypatch):
 def fitted(where: torch.device) -> list[torch.Tensor]:
     """Parameters after 25 steps of a small regression, four runs at once, in float64."""
     network = MLP((3, 16, 2), runs=4, seed=0).to(where)
-    random = generator(0, "parity")                             # drawn on the CPU: the same numbers everywhere
+    random = generator(0, "parity")         # drawn on the CPU: the same numbers everywhere
     inputs = torch.randn(4, 32, 3, generator=random, dtype=torch.float64).to(where)
     targets = torch.sin(inputs[..., :2] * inputs[..., 1:])
     adam = Adam(network.parameters(), 1e-2, clip_norm=1.0)

@@ -177,7 +177,7 @@ def test_a_control_moved_by_hand_changes_picture_caption_and_repr():
                             toy_widget.compute(**explorer.values))
     assert differing_pixels(decoded(explorer.image.value), expected) <= DIFFERING_PIXELS
     assert explorer.image.value != before and repr(explorer) != text
-    assert "mean square 1.119" in explorer.caption.value         # 1.5² · 199/400: one period counts an end twice
+    assert "mean square 1.119" in explorer.caption.value    # 1.5² · 199/400: an end counts twice
     assert explorer.image.tooltip in explorer.caption.value
     explorer.reset_button.click()
     assert explorer.image.value == before and repr(explorer) == text

@@ -50,8 +50,8 @@ class Explorer(W.VBox):
         self.image = look.DescribedImage(value=png, format="png", width=str(width), tooltip=self._words)
         self.caption = W.HTML(look.caption(self._words))
         self.message = W.HTML(layout={"display": "none"})
-        self.reset_button = W.Button(description="Reset", icon="undo", layout={"width": "auto", "flex": "none"},
-                                     tooltip="Back to the starting values")
+        self.reset_button = W.Button(description="Reset", icon="undo", tooltip="Back to the starting values",
+                                     layout={"width": "auto", "flex": "none"})
         suggestions = [W.HTMLMath(look.try_this(try_this))] if try_this else []
         foot = W.HBox([self.caption, self.reset_button], layout={"justify_content": "space-between"})
         self.body = W.VBox([input_box, self.image, foot, self.message, *suggestions])
@@ -99,8 +99,8 @@ class Explorer(W.VBox):
     def _stack(self, sliders: Mapping[str, W.SelectionSlider], fixed: dict) -> W.Widget:
         if not sliders:
             png, words = self._show(fixed)
-            return W.VBox([look.DescribedImage(value=png, format="png", width=self.image.width, tooltip=words),
-                           W.HTML(look.caption(words))])
+            picture = look.DescribedImage(value=png, format="png", width=self.image.width, tooltip=words)
+            return W.VBox([picture, W.HTML(look.caption(words))])
         name, *others = sliders
         inner = {other: sliders[other] for other in others}
         pages = [self._stack(inner, {**fixed, name: value}) for _, value in sliders[name].options]

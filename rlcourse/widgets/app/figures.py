@@ -12,7 +12,8 @@ def show_figures_as_png() -> None:
     """
     shell = get_ipython()
     if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _bundle)
+        formatter = shell.display_formatter.formatters["image/png"]
+        formatter.for_type_by_name("matplotlib.figure", "Figure", _bundle)
 
 
 def round_shown_floats() -> None:

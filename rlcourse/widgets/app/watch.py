@@ -99,7 +99,8 @@ class _Live(W.VBox):
         self.image.layout.display = "none"
         width, height = page_size(self._figure)
         alt = f"{self._name}: the last picture"
-        data = {"text/plain": f"Last picture of {self._name}", "image/png": base64.b64encode(still_png(png)).decode()}
+        data = {"text/plain": f"Last picture of {self._name}",
+                "image/png": base64.b64encode(still_png(png)).decode()}
         display(data, raw=True, metadata={"image/png": {"width": width, "height": height, "alt": alt}})
 
     def __repr__(self) -> str:
