@@ -20,7 +20,7 @@
 # *what is right on 99 % of the held-out data is right 99 % of the time*.
 #
 # This lecture is about why that promise does not hold. A copy that errs on one step in a hundred of its
-# teacher's walk can err on most steps of its own. You will see it happen, compute by how much, prove that it
+# teacher's walk can err on most steps of its own (114 of 200, in I2). You will see it happen, compute by how much, prove that it
 # cannot be worse than that, and then repair it, first with better data and then with a better question.
 #
 # **You need** from lecture 01: the state distribution $p_\pi(s_t)$ and how it is propagated (F2), and
@@ -154,15 +154,15 @@ distribution_shift()
 #    most frequent action, *straight*, keeps the car.
 # 3. On the lower right both axes are logarithmic, so a power of $T$ is a straight line and its slope is the
 #    exponent. The exact cost leaves $\varepsilon T$ (slope 1) within the first few steps, climbs almost as steeply as the
-#    grey line (slope 2), and for large $\varepsilon T$ bends back to slope 1, because nobody makes more than one mistake
-#    a step.
+#    grey line (slope 2), and for large $\varepsilon T$ (set $\varepsilon$ to 0.1) bends back to slope 1, because nobody makes more than one
+#    mistake a step.
 # 4. Noise in the expert makes the demonstrations *worse* and the imitator *better*. We return to this in I4.
 #
 # ### The worst world: two tightropes
 #
 # To find out how bad it can get, strip the lane to two states. On a
 # [`tightrope`](../rlcourse/envs/tightrope.py) the expert walks *forward*. Any other action is a fall. On one rope a
-# fall is final: every step after it costs 1, whatever is done. On the other the expert would climb
+# fall is final: every step after it costs 1, by decree, for no action is right any more. On the other the expert would climb
 # back, but since it never falls, its data do not show how. (Drawn by
 # [`tightropes_picture`](../rlcourse/plots/imitation.py).)
 
@@ -176,8 +176,7 @@ tightropes_picture()
 #
 # ### Proof A: an error of at most ε on every training state
 #
-# Let the learner err with probability at most $\varepsilon$ in *every* state that the expert can reach. (The bound
-# goes back to Ross and Bagnell 2010.)
+# Let the learner err with probability at most $\varepsilon$ in *every* state that the expert can reach.
 # Count steps from $t = 0$. Let $S_t$ be the probability that no mistake was made on the steps before $t$, so
 # that $S_0 = 1$.
 #
@@ -253,8 +252,8 @@ for epsilon, horizon in ((0.002, 25), (0.002, 50), (0.02, 50), (0.2, 50)):
     slopes = torch.log2(sampled_mistakes(epsilon, 2 * horizon) / sampled_mistakes(epsilon, horizon))
     mean, low, high = mean_interval(slopes.numpy())
     exact = np.log2(rope_mistakes(epsilon, 2 * horizon) / rope_mistakes(epsilon, horizon))
-    print(f"{epsilon:6}  {horizon:3} → {2 * horizon:3} {epsilon * horizon:7.2f}    {mean:.2f} [{low:.2f}, {high:.2f}]"
-          f"             {exact:.2f}")
+    print(f"{epsilon:6}  {horizon:3} → {2 * horizon:3} {epsilon * horizon:7.2f}    {mean:.3f} [{low:.3f}, {high:.3f}]"
+          f"         {exact:.3f}, inside: {bool(low <= exact <= high)}")
 
 # %% [markdown]
 # Close to 2 where $\varepsilon T \ll 1$, and the bend towards 1 beyond: at $\varepsilon T = 10$ the imitator has almost
@@ -271,7 +270,8 @@ for epsilon, horizon in ((0.002, 25), (0.002, 50), (0.02, 50), (0.2, 50)):
 # and expert drive side by side, in the same weather.** Formally, couple them: both start in the same
 # state, and as long as their actions agree they use the same noise, so that they stay together. At every step the
 # learner announces, by a fresh draw, what it would do in the *expert's* state $s^*_k$; while they are together, that
-# is also what it does. Let $M_t$ be the event that they have parted before step $t$.
+# is also what it does. They *part* at the first step at which their actions differ. Let $M_t$ be the event that this
+# happened before step $t$.
 #
 # *Step 1, the distance is at most the chance of having parted.* Without $M_t$ the two states at time $t$ are
 # the same. So for every set $E$ of states, $P(s_t^\theta \in E) - P(s_t^* \in E) \le P(M_t)$. The largest such
@@ -295,7 +295,7 @@ for epsilon, horizon in ((0.002, 25), (0.002, 50), (0.02, 50), (0.2, 50)):
 #
 # The result is (A) to first order, from a much weaker assumption. Under this assumption alone it cannot be
 # improved: take $T$ final ropes, each walked by one demonstration in $T$, and a learner that falls from rope $k$ at
-# step $k$ with probability $\varepsilon T \le 1$. Its error in expectation is $\varepsilon$ at every step, and its cost is (B).
+# step $k$ with probability $\varepsilon T \le 1$ (a policy may depend on $t$). Its error in expectation is $\varepsilon$ at every step, and its cost is (B).
 #
 # Could the proof be wrong? Here are 300 random problems, each with a learner that errs a little where the expert
 # goes and *always* where the expert never goes. For each we compute its $\varepsilon$ in both senses and compare the
@@ -332,7 +332,7 @@ for name, ratio in zip(("cost over bound (A)", "cost over bound (B)", "total var
     print(f"{name:24} largest of 300: {ratio.max():.3f}   none above 1: {bool((ratio <= 1 + 1e-9).all())}")
 
 # %% [markdown]
-# No ratio exceeds 1, and the largest come close. It matters that these learners know nothing off the expert's
+# No ratio exceeds 1. The costs come within about a fifth of their bounds, and the total variation attains its own. It matters that these learners know nothing off the expert's
 # path: one that erred rarely *everywhere* would cost no more than $\varepsilon T$, and would test nothing.
 #
 # ### A proof that is not one
@@ -343,13 +343,12 @@ for name, ratio in zip(("cost over bound (A)", "cost over bound (B)", "total var
 # $$p_\theta(s_t) = (1-\varepsilon)^t\, p_{\text{train}}(s_t) + \big(1 - (1-\varepsilon)^t\big)\, p_{\text{mistake}}(s_t),$$
 #
 # and therefore the L1 distance is at most $2\,(1 - (1-\varepsilon)^t)$." With the error *exactly* $\varepsilon$ in every
-# state this is right: whether a mistake happens is then independent of where the learner is. Under
+# state that the expert can reach, this is right: whether a mistake happens is then independent of where the learner is. Under
 # assumption B it is wrong, because being free of mistakes so far tells you *which* states you were in.
 #
 # A counterexample needs two steps. Two final ropes, side by side; each demonstration walks one of
 # them, half of them the left, half the right. Let the learner err with probability $2\varepsilon$ on the left rope at
-# even steps and on the right rope at odd steps, and never otherwise. (A policy may depend on $t$; both proofs
-# allow it.) At every step the error in expectation is $\tfrac12 \cdot 2\varepsilon = \varepsilon$. The ropes are
+# even steps and on the right rope at odd steps, and never otherwise. At every step the error in expectation is $\tfrac12 \cdot 2\varepsilon = \varepsilon$. The ropes are
 # [`two_ropes`](../rlcourse/envs/tightrope.py).
 
 # %%
@@ -417,8 +416,9 @@ for name, rates in (("evenly", rates_even), ("at one cell", rates_focused)):
 #
 # There is a third reading, the weakest, and it is the one that a validation error gives you: the average over
 # states *and steps* is $\varepsilon$. Let $e_k$ be the error at step $k$, so that $\sum_k e_k = \varepsilon T$. An error at step $k$
-# can spoil the $T - k$ steps from there on, and the proof gives $\sum_k e_k (T - k) \le \varepsilon T^2$: about twice (B), and
-# still quadratic.
+# can spoil the $T - k$ steps from there on, and the proof gives $\sum_k e_k (T - k) \le \varepsilon T^2$: about twice (B),
+# still quadratic, and attained when all errors fall on the first step. This is the form in which Ross and Bagnell
+# (2010) proved the bound.
 
 # %% [markdown]
 # ## I4 Data that teach recovery
@@ -430,7 +430,7 @@ for name, rates in (("evenly", rates_even), ("at one cell", rates_focused)):
 # One way is to disturb the expert. While it demonstrates, replace its action now and then, with
 # probability $\eta$, by a random one, *but record what it wanted to do*. This is the idea of DART (Laskey, Lee, Fox, Dragan
 # and Goldberg 2017), whose noise is fitted to the learner's errors while ours is uniform. In the widget it
-# was the last slider; here is what it does, exactly, for the imitator of the widget with
+# was the third slider; here is what it does, exactly, for the imitator of the widget with
 # $\varepsilon = 0.01$. (Drawn by [`panels`](../rlcourse/plots/curves.py); the disturbed expert is
 # [`noisy_expert`](../rlcourse/equations/imitation.py).)
 
@@ -447,6 +447,8 @@ for noise, frame in frames.items():
     print(f"η = {noise:4}: data cover {int(frame.covered.sum()):2} cells, imitator's mistakes in 100 steps "
           f"{frame.cost_here:5.2f}, factor for twice the horizon {frame.doubling:.2f}; "
           f"demonstrator's steps in the ditch {float(in_ditch):.4f}")
+in_a_ditch = {noise: frame.learner_density[200][[0, -1]].sum() for noise, frame in frames.items()}
+print(f"imitator in a ditch at t = 200: {in_a_ditch[0.0]:.3f} for η = 0, {in_a_ditch[0.05]:.5f} for η = 0.05")
 panels([
     dict(title="Expected mistakes (ε = 0.01)", xlabel="horizon T", ylabel="mistakes", log="xy",
          series={f"noise η = {noise}": (horizons, frame.cost[:200]) for noise, frame in frames.items()}
@@ -458,8 +460,8 @@ panels([
 
 # %% [markdown]
 # With $\eta = 0.05$ (one step in thirty is really disturbed, since a random action is sometimes the right one) the
-# cost is back at almost $\varepsilon T$, and twice the horizon costs about twice as much. On the right, the probability of
-# ending in a ditch falls by more than a hundred. The quadratic growth was never a law of imitation. It was the
+# cost is back at almost $\varepsilon T$, and twice the horizon costs about twice as much. The probability of ending in a
+# ditch falls by a factor of more than a hundred. (On the left, the last two curves coincide.) The quadratic growth was never a law of imitation. It was the
 # price of demonstrations in which nothing goes wrong.
 #
 # Where it breaks: the noise must be large enough to reach the places to which the *learner's* errors lead, and
@@ -474,102 +476,123 @@ panels([
 # ([`car_expert`](../rlcourse/envs/experts.py)) knows where it is and steers for the middle of the road. Each of eight learners is
 # given *one* demonstration, 300 pictures with the teacher's steering, and fits a small network to it.
 #
-# Where should pictures of mistakes come from? There is a second way besides noise, older than DART, and it needs no mistakes at all.
-# **Put a camera on each side of the car.** A camera $c$ metres to the left sees what the car would see if it were $c$ further to
-# the left, and what to do there follows from geometry: an arc that brings the car back over a distance $d$ has the curvature
-# $2c/d^2$, so the label is the teacher's steering minus $2c/d^2$ (in units of the largest steering;
-# [`corrected_steering`](../rlcourse/envs/experts.py)). Pomerleau (1991) shifted and turned his pictures by computation to the same
-# end; Bojarski et al. (2016) used three cameras on a real car.
+# Where should pictures of mistakes come from? There is a second way besides noise, older than DART, and it needs
+# no mistakes at all. **Put a camera on each side of the car.** A camera $c$ metres to the left sees what the car
+# would see if it were $c$ further to the left, and what to do there follows from geometry. On a straight road, an
+# arc that starts parallel to it and $c$ beside its middle is back on the middle after a distance $d \gg c$ if its
+# curvature is $2c/d^2$; on a bend this is added to the bend's own. So the label is the teacher's steering minus
+# $2c/d^2$, in units of the largest steering (here $c = \pm 1$ m and $d = 10$ m;
+# [`corrected_steering`](../rlcourse/envs/experts.py)). We are lucky: our teacher steers by the same rule, so the
+# corrected label is what he would have said there. On a real road it is only a good guess. Pomerleau (1991) shifted
+# and turned his pictures by computation to the same end; Bojarski et al. (2016) used three cameras on a real car.
 #
-# Each cell below trains all eight networks, then lets each drive 16 times, 1.4 laps at a time. Crosses mark where a drive left the road.
+# The cell below trains eight networks in each of four ways, then lets each network drive 16 times, 1.4 laps at a
+# time. The noise has a standard deviation of 0.3 of full steering. Three cameras also mean three times the
+# pictures, so the fourth way is a control: three demonstrations instead of one.
 #
 # *Read the code:* [`camera_imitation`](../rlcourse/algorithms/camera_imitation.py),
-# [`learning_to_drive`](../rlcourse/plots/driving.py) and [`drives_picture`](../rlcourse/plots/driving.py) (pictures),
-# [`watch`](../rlcourse/widgets/app/watch.py).
+# [`drives_picture`](../rlcourse/plots/driving.py).
 
 # %% tags=["unstable-picture"]
 from rlcourse.algorithms import camera_imitation
 from rlcourse.envs.car import Car
 from rlcourse.envs.experts import car_expert
-from rlcourse.plots.driving import drives_picture, learning_to_drive
-from rlcourse.widgets.app.watch import watch
+from rlcourse.plots.driving import drives_picture
 
 car = Car()
-ways = {"cloning": camera_imitation.Config(),
+ways = {"one camera": camera_imitation.Config(),
         "three cameras": camera_imitation.Config(cameras=(0.0, 1.0, -1.0)),
-        "noise in the teacher": camera_imitation.Config(noise=0.3)}
+        "noise in the teacher": camera_imitation.Config(noise=0.3),
+        "three demonstrations": camera_imitation.Config(demonstrations=3)}
 drivers = {}
+print("of 128 drives ...      pictures a network   more than 1 in 8 leave the road   fewer than 1 in 10")
 for name, config in ways.items():
-    learning = camera_imitation.train(car, car_expert(car), config, seed=0)
-    drivers[name] = watch(learning, 0, draw=learning_to_drive(car), name=name, size=(8, 2.6))
-
-# %% tags=["unstable-picture"]
-for name, driver in drivers.items():
-    rates = driver.crash_rate
-    print(f"{name:21} more than a quarter of 128 drives leave the road: {bool(rates.mean() > 0.25)}; "
-          f"fewer than one in ten: {bool(rates.mean() < 0.1)}")
-print("most of the eight cloned networks leave it at least once:", bool((drivers["cloning"].crash_rate > 0).sum() > 4))
+    *_, drivers[name] = camera_imitation.train(car, car_expert(car), config, seed=0)
+    rate = float(drivers[name].crash_rate.mean())
+    print(f"{name:21} {drivers[name].pairs:10} {str(rate > 0.125):>28} {str(rate < 0.1):>26}")
+print("most of the eight networks with one camera leave the road at least once:",
+      bool((drivers["one camera"].crash_rate > 0).sum() > 4))
 drives_picture(car, {name: (driver.states[:, :, :2].flatten(1, 2), driver.on_road[:, :, :2].flatten(1, 2))
                      for name, driver in drivers.items()})
 
 # %% [markdown]
-# One demonstration of a lap is enough for a car that stays on the road, if it shows what to do beside the middle of it, and not
-# enough if it does not. The cloned networks are good on what they were shown. They fail in bends, where a gust moves the
-# picture just outside of it.
+# Each panel shows two drives of each network; a cross marks where one left the road.
+#
+# One demonstration, almost a lap and a half long, is enough for a car that stays on the road if it shows what to do
+# beside the middle of it, and not enough if it does not. The clone does well on the pictures that it was shown. Then
+# gusts carry it a little further out than they ever carried its teacher, and there its steering is a guess.
+#
+# We shall come back to the car in I7, with a way that does not have to guess where pictures of mistakes should come
+# from. First, two questions about *what* is copied: what if there are two right answers, and what if nobody said
+# what the question was?
 
 # %% [markdown]
 # ## I5 When two answers are right
 #
-# So far the expert had one answer to every question. Now a fallen tree lies across the road. Some drivers pass
-# its left end, some its right, and from the same place: the data contain two good actions for one
+# So far the expert had one answer to every question. Now a fallen tree lies across the road. Some drivers pass its
+# left end, some its right, and from almost the same place: two good actions for what is, to a smooth function, one
 # observation. What does a clone make of that?
 #
-# Look first at the most common choice, least squares, $\min_f \mathbb E\,\|a - f(o)\|^2$. For one observation
-# write $a - f = (a - \bar a) + (\bar a - f)$ with $\bar a = \mathbb E[a \mid o]$. The cross term has expectation zero, and what
-# is left, $\mathrm{Var}(a \mid o) + \|\bar a - f\|^2$, is smallest at $f(o) = \mathbb E[a \mid o]$: **least squares returns the mean of the
-# demonstrators**, here half-way between left and right. Nobody ever steered there, for there is the tree.
+# Look first at the most common choice, least squares, $\min_f \mathbb E\,\|a - f(o)\|^2$. For one observation write
+# $a - f = (a - \bar a) + (\bar a - f)$ with $\bar a = \mathbb E[a \mid o]$. The cross term has expectation zero, and what is
+# left, $\mathrm{Var}(a \mid o) + \|\bar a - f\|^2$, is smallest at $f(o) = \mathbb E[a \mid o]$: with endless data **least
+# squares returns the mean of the demonstrators**, here half-way between left and right. Nobody ever steered there,
+# for there is the tree.
 #
-# A Gaussian $\mathcal N(\mu(o), \sigma(o)^2)$ fitted by likelihood does not help. Its maximum matches mean and variance, so it puts
-# its *peak* on the tree and is wide enough to reach both sides. The remedy is not more data, and not a larger network. It is
-# a policy that can **express** two answers. Four ways, with the loss that each minimises:
+# A Gaussian $\mathcal N(\mu(o), \sigma(o)^2)$ fitted by likelihood does not help. Its maximum matches mean and variance, so
+# it puts its *peak* on the tree and is wide enough to reach both sides. The remedy is not more data, and not a larger
+# network. It is a policy that can **express** two answers. Here are four, with the loss that each minimises.
 #
-# **Mixture of Gaussians** (Bishop 1994). The network returns $K$ means, widths and weights,
-# $\pi(a \mid o) = \sum_k w_k(o)\, \mathcal N(a;\, \mu_k(o), \sigma_k(o)^2)$, and is trained on $-\log \pi(a \mid o)$. The sum is inside the
-# logarithm: the mean of the components' log-likelihoods would be a different loss, and a unimodal one. $K$ must be chosen, and grows badly
-# with the number of action dimensions that have modes of their own.
+# **Several Gaussians** (Bishop 1994). The network returns $K$ means, widths and weights, and is trained on
+# $-\log \pi(a \mid o)$ with
 #
-# **Autoregressive discretisation** (van den Oord, Kalchbrenner and Kavukcuoglu 2016 for images). Cut each action dimension into bins, and predict
-# one dimension after the other, each given those before it: $\pi(a \mid o) = \prod_d P(\mathrm{bin}(a_d) \mid \mathrm{bin}(a_1), \dots, \mathrm{bin}(a_{d-1}), o) / w$,
-# with $w$ the width of a bin. The chain rule makes this exact for *any* distribution over bins. The price is resolution, and one pass of the network for
-# every dimension.
+# $$\pi(a \mid o) = \sum_k w_k(o)\, \mathcal N(a;\, \mu_k(o), \sigma_k(o)^2).$$
 #
-# **Latent variable** (conditional VAE: Kingma and Welling 2014; Sohn, Lee and Yan 2015). Draw a hidden number $z \sim \mathcal N(0, 1)$ and let the network decide with it:
-# $\pi(a \mid o) = \int \pi(a \mid z, o)\, p(z)\, dz$. The integral cannot be computed, but for every distribution $q(z)$, by Jensen's inequality for the concave logarithm,
+# The sum is inside the logarithm. With the logarithm inside the sum, $\sum_k w_k \log \mathcal N_k$, it would be another
+# loss: a mean of parabolas is a parabola, so that is one Gaussian again. $K$ must be chosen, and with two modes in each of
+# $D$ action dimensions one needs $2^D$.
+#
+# **One dimension after the other, in bins** (van den Oord, Kalchbrenner and Kavukcuoglu 2016, for images). Cut each
+# action dimension into bins of width $w$, and predict each given those before it:
+#
+# $$\pi(a \mid o) = \prod_d \frac1w\, P\big(\mathrm{bin}(a_d) \mid \mathrm{bin}(a_1), \dots, \mathrm{bin}(a_{d-1}), o\big).$$
+#
+# The chain rule makes this exact for *any* distribution over bins, with every value inside a bin equally likely. The
+# price is resolution, and one pass of the network for every dimension.
+#
+# **A hidden number that decides** (conditional VAE: Kingma and Welling 2014; Sohn, Lee and Yan 2015). Draw
+# $z \sim p(z) = \mathcal N(z; 0, I)$ and let the network decide with it: $\pi(a \mid o) = \int \pi(a \mid z, o)\, p(z)\, dz$. The
+# integral cannot be computed. But for every density $q(z) > 0$, by Jensen's inequality for the concave logarithm,
 #
 # $$\log \pi(a \mid o) = \log \mathbb E_{q}\Big[\frac{\pi(a \mid z, o)\, p(z)}{q(z)}\Big]
 #   \;\ge\; \mathbb E_q[\log \pi(a \mid z, o)] - \mathrm{KL}(q \,\|\, p),$$
 #
-# and one maximises the right-hand side over the policy and over $q = q(z \mid a, o)$, a second network that guesses which $z$ an action came from. Lecture 12 is about this.
+# and one maximises the right-hand side over the policy and over $q = q(z \mid a, o)$, a second network that guesses
+# which $z$ an action came from. Lecture 12 is about this.
 #
-# **Flow matching** (Lipman et al. 2023; Liu, Gong and Liu 2023; a close relative of diffusion). Learn a velocity that carries noise to actions. Connect a
-# noise sample $a_0 \sim \mathcal N(0,1)$ and a demonstrated action $a_1$ by the straight line $a_\tau = (1-\tau) a_0 + \tau a_1$, and regress on its velocity:
-# $\min_v \mathbb E\, \|v(a_\tau, \tau, o) - (a_1 - a_0)\|^2$. By the first paragraph of this section $v$ becomes the *mean velocity* of all lines that pass through
-# $a_\tau$. Here the mean is what we want: probability mass moves with the mean velocity of what flows through a place, so following $v$ from $\tau = 0$ to $1$ turns the noise
-# distribution into the demonstrators'.
+# **A flow from noise to actions** (Lipman et al. 2023; Liu, Gong and Liu 2023; a close relative of diffusion). Draw
+# noise $a_0 \sim \mathcal N(0, I)$, independently of it a demonstration $(o, a_1)$, and $\tau$ evenly from $[0, 1]$. Connect
+# noise and action by a straight line, $a_\tau = (1-\tau)\, a_0 + \tau\, a_1$, and regress on its velocity:
 #
-# Below all of them learn live from the same demonstrations at the [`Fork`](../rlcourse/envs/fork.py), 100 drives for each of eight runs, and then drive 200 times each.
-# Regression and the single Gaussian are the controls.
+# $$\min_v \; \mathbb E\, \big\|v(a_\tau, \tau, o) - (a_1 - a_0)\big\|^2 .$$
 #
-# *Read the code:* the losses
-# [`squared_error`](../rlcourse/equations/imitation_heads.py), [`mixture_log_prob`](../rlcourse/equations/imitation_heads.py),
-# [`negative_elbo`](../rlcourse/equations/imitation_heads.py), [`flow_matching_loss`](../rlcourse/equations/imitation_heads.py); the heads
+# By the derivation above the best $v$ is the mean velocity $\mathbb E[a_1 - a_0 \mid a_\tau, o]$. Here the mean is what we want:
+# mass is conserved, so the density of $a_\tau$ changes only through the mean velocity at each place, and following
+# $\dot x = v(x, \tau, o)$ from $\tau = 0$ to $1$ turns the noise into the demonstrators' distribution, wherever $v$ is smooth
+# enough for this equation to have one solution.
+#
+# Below all of them learn live from the same demonstrations at the [`Fork`](../rlcourse/envs/fork.py), 100 drives for
+# each of eight runs, and then drive 200 times each. Regression and the single Gaussian are the controls.
+#
+# *Read the code:* the losses are in [`imitation_heads`](../rlcourse/equations/imitation_heads.py), the heads
 # [`RegressionHead`](../rlcourse/nets/heads_regression.py), [`GaussianHead`](../rlcourse/nets/heads_gaussian.py),
 # [`MixtureHead`](../rlcourse/nets/heads_mixture.py), [`AutoregressiveHead`](../rlcourse/nets/heads_autoregressive.py),
-# [`CVAEHead`](../rlcourse/nets/heads_cvae.py), [`FlowHead`](../rlcourse/nets/heads_flow.py); what carries them,
-# [`Policy`](../rlcourse/nets/policies.py); the drives [`DynamicsSource`](../rlcourse/data/sources.py), [`rollout`](../rlcourse/data/rollout.py),
-# [`samples_by_run`](../rlcourse/core/runs.py), [`fork_expert`](../rlcourse/envs/experts.py); the training
-# [`behaviour_cloning`](../rlcourse/algorithms/behaviour_cloning.py), and the pictures [`fork_picture`](../rlcourse/plots/imitation.py),
-# [`losses`](../rlcourse/plots/training.py).
+# [`CVAEHead`](../rlcourse/nets/heads_cvae.py), [`FlowHead`](../rlcourse/nets/heads_flow.py) are carried by a
+# [`Policy`](../rlcourse/nets/policies.py). Drives: [`DynamicsSource`](../rlcourse/data/sources.py),
+# [`rollout`](../rlcourse/data/rollout.py), [`samples_by_run`](../rlcourse/core/runs.py),
+# [`fork_expert`](../rlcourse/envs/experts.py). Training:
+# [`behaviour_cloning`](../rlcourse/algorithms/behaviour_cloning.py), [`watch`](../rlcourse/widgets/app/watch.py),
+# [`losses`](../rlcourse/plots/training.py), [`fork_picture`](../rlcourse/plots/imitation.py).
 
 # %%
 from rlcourse.algorithms import behaviour_cloning
@@ -604,6 +627,7 @@ from rlcourse.nets.heads_regression import RegressionHead
 from rlcourse.nets.policies import Policy
 from rlcourse.plots.imitation import fork_picture
 from rlcourse.plots.training import losses
+from rlcourse.widgets.app.watch import watch
 
 heads = {"regression": (RegressionHead, 300), "one Gaussian": (GaussianHead, 300), "mixture": (MixtureHead, 500),
          "autoregressive": (AutoregressiveHead, 300), "latent variable": (CVAEHead, 1000),
@@ -614,6 +638,11 @@ for name, (head, steps) in heads.items():
                     encode=lambda o: o / torch.tensor([4.0, 0.7]) - torch.tensor([1.0, 0.0]))
     training = behaviour_cloning.train(policy, obs, action, behaviour_cloning.Config(steps=steps), seed=0)
     policies[name] = watch(training, steps, draw=losses(name), name=f"cloning with {name}", size=(7, 1.6)).policy
+
+# %% [markdown]
+# The losses are in different units and cannot be compared with each other. But look at the regression's: it stops at
+# one third. A third of the pairs are at the start, where the action is $\pm 1$ and no function of the observation can
+# tell which: this is the $\mathrm{Var}(a \mid o)$ of the derivation.
 
 # %% tags=["unstable-picture"]
 tree_hits, drives = {}, {"demonstrators": torch.cat([demonstrations.obs, demonstrations.next_obs[-1:]])[:, 0, :24]}
@@ -629,21 +658,27 @@ claims = {"every regression run hits the tree more often than not": tree_hits["r
           "every Gaussian run hits it on more than a quarter of its drives": tree_hits["one Gaussian"].min() > 0.25,
           "every run of mixture, bins and flow on less than a fifth":
               max(tree_hits[name].max() for name in ("mixture", "autoregressive", "flow matching")) < 0.2,
-          "the latent variable lies between the Gaussian and these":
-              tree_hits["flow matching"].mean() < tree_hits["latent variable"].mean() < tree_hits["one Gaussian"].mean()}
+          "the latent variable on average more often than each of these, and less often than the Gaussian":
+              max(tree_hits[name].mean() for name in ("mixture", "autoregressive", "flow matching"))
+              < tree_hits["latent variable"].mean() < tree_hits["one Gaussian"].mean()}
 for claim, true in claims.items():
     print(f"{claim}: {bool(true)}")
 fork_picture({name: paths.movedim(1, 0).numpy() for name, paths in drives.items()}, fork.tree_at, fork.tree_radius)
 
 # %% [markdown]
-# **What to notice.** Regression sets out for the middle of the tree, as the derivation says it must, and when it at last leans to one
-# side it is too late. The Gaussian knows how far apart the two answers are but not that there is nothing between them. The mixture, the bins and the flow take a
-# side. The latent variable does too, mostly: its decoder is a *continuous* function of $z$, so it cannot jump from left to right without
-# passing between them, and the $z$ that lie there are drawn now and then. Flow matching has the same weakness, since its flow is continuous too,
-# but to a smaller degree.
+# Dashed drives end in the tree; shown are 24 drives of the first run, with left above.
 #
-# Where this breaks: an expressive policy imitates *everything*, the demonstrators' accidents included; it does nothing against the
-# drift of I2; and each of the four has a knob (components, bins, latent size, integration steps) that the data do not set.
+# **What to notice.** Regression sets out for the middle of the tree, as the derivation says it must, and when it at last
+# leans to one side it is too late. The Gaussian knows how far apart the two answers are but not that there is nothing
+# between them. The mixture, the bins and the flow take a side. The latent variable does too, mostly: its decoder is a
+# *continuous* function of $z$, so it cannot jump from left to right without passing between them, and the $z$ that lie
+# there are drawn now and then. Flow matching has the same weakness, since its flow is continuous too, but to a smaller degree.
+#
+# Which one should you use? For few action dimensions start with the mixture or the bins; for many, a flow.
+#
+# Where this breaks: an expressive policy imitates *everything*, the demonstrators' accidents included; it does nothing
+# against the drift of I2; and each of the four has a knob (components, bins, latent size, integration steps) that the
+# data do not set.
 #
 # ### Two troubles that no head cures
 #
@@ -652,23 +687,29 @@ fork_picture({name: paths.movedim(1, 0).numpy() for name, paths in drives.items(
 # demonstrators call for observations with a history. But histories bring the opposite trouble.
 #
 # **Causal confusion** (de Haan, Jayaraman and Levine 2019). Give the policy more to see, and it may explain the expert's actions by something that
-# goes with them without causing them. The standard example is a brake light on the dashboard: it is lit whenever the expert
-# brakes, so "brake when the light is lit" fits the data perfectly, and a policy that follows it never starts braking. The recorded
-# previous action is such a light. More data of the same kind do not help, since the confusion is *in* the data; seeing what happens when the
+# goes with them without causing them. The standard example is a brake light on the dashboard: it is lit while the expert
+# brakes, so "brake when the light is lit" fits all but the first picture of every braking, and a policy that follows it never starts. The
+# recorded previous action is such a light. More data of the same kind hardly help, since the confusion is *in* the data; seeing what happens when the
 # learner acts does, and that is the subject of I7.
 
 # %% [markdown]
 # ## I6 Goals: every drive is a demonstration of something
 #
-# Demonstrations are expensive, and most of what people do demonstrates nothing in particular. But look at a drive from its end: whatever the driver meant
-# to do, it shows *a way to get where it went*. **Hindsight relabelling** takes every pair $(s_t, a_t)$, picks a state $s_{t'}$ that came later as the
-# goal $g$, and clones a policy with a goal, $\pi(a \mid s, g)$, from the triples (Kaelbling 1993 for the idea; Andrychowicz et al. 2017 in Q-learning; Lynch et al.
-# 2019 and Ghosh et al. 2021 for cloning).
+# I5 took it that the demonstrators' reasons are hidden. Often one of them is not: where they ended up.
 #
-# What does such a clone learn from endless data? In state $s$, the action $a$ is labelled with $g$ as often as the demonstrator $\beta$ takes $a$ and *then* comes
-# to $g$. Cloning normalises over $a$, so by Bayes' rule
+# Demonstrations are expensive, and most of what people do demonstrates nothing in particular. But look at a drive from
+# its end: whatever the driver meant to do, it shows *a way to get where it went*. **Hindsight relabelling** takes every
+# pair $(s_t, a_t)$ and every state $s_{t'}$ that came later, calls that state the goal $g$, and clones a policy with a goal,
+# $\pi(a \mid s, g)$, from the triples (Kaelbling 1993 for the idea; Andrychowicz et al. 2017 in Q-learning; Lynch et al. 2019
+# and Ghosh et al. 2021 for cloning).
 #
-# $$\pi(a \mid s, g) \;\propto\; \beta(a \mid s)\;\, p_\beta(g \text{ comes later} \mid s, a). \tag{G}$$
+# What does such a clone learn from endless data? In state $s$, the action $a$ is labelled with $g$ as often as the
+# demonstrator $\beta$ takes $a$ *and* is at $g$ later. Cloning normalises over $a$, so by Bayes' rule
+#
+# $$\pi(a \mid s, g) \;\propto\; \beta(a \mid s)\;\, p_\beta(s_{t'} = g \mid s_t = s,\, a_t = a), \tag{G}$$
+#
+# where $(t, t')$ is drawn like the pairs, every $t < t' \le T$ equally often. (A goal that is visited twice counts twice; where
+# $g$ never follows, the clone falls back on anything at all.)
 #
 # It is the demonstrator's habit, tilted towards the actions that happened to lead to $g$. Try it on the worst demonstrator there is, somebody who wanders about a
 # [`goal_room`](../rlcourse/envs/goals.py) at random, 20 steps at a time. Because the room is a table, (G) can be computed without sampling anything.
@@ -698,8 +739,10 @@ for name, probability in reached.items():
 room_picture({name: room.picture(probability).numpy() for name, probability in reached.items()})
 
 # %% [markdown]
-# The colour of a cell is the probability of reaching *that* cell within 20 steps when it is the goal. A policy cloned from random wandering reaches almost every goal almost
-# always, although the demonstrator did so less than once in four. And the trick can be repeated: let the clone pursue goals, relabel *its* drives, clone again.
+# The number in a cell is the probability, in per cent, of reaching *that* cell within 20 steps, from the top left corner,
+# when it is the goal. A policy cloned from random wandering reaches nine goals in ten, and its worst goal four times in
+# five, although the wanderer himself arrived less than once in four. And the trick can be repeated: let the clone pursue
+# goals, relabel *its* drives, clone again.
 #
 # ### Two distribution shifts
 #
@@ -709,9 +752,12 @@ room_picture({name: room.picture(probability).numpy() for name, probability in r
 #
 # ### Where it fails: luck
 #
-# (G) asks *after which action did $g$ come?* It does not ask *what brings $g$ about?* In a deterministic world the two hardly differ. Let there be luck, and they do. A
-# [`ferry`](../rlcourse/envs/goals.py) goes to an island, but half of the time a storm drives it to the village, to which there is also a road. The travellers
-# know all this and do the right thing: for the village they take the road, for the island the ferry. Eight in ten want to see the island. Now clone them with hindsight.
+# (G) asks *after which action did $g$ come?* It does not ask *what brings $g$ about?* With one decision and no luck the
+# two agree: what led to $g$ once leads to it always. (Over many steps a detour may be copied, but it still arrives.) Let
+# there be luck, and they come apart. A [`ferry`](../rlcourse/envs/goals.py) goes to an island, but half of the time a
+# storm drives it to the village, to which there is also a road. The travellers know all this and do the right thing:
+# for the village they take the road, for the island the ferry. Eight in ten want to see the island. Now clone them with
+# hindsight.
 #
 # *Read the code:* [`ferry_travellers`](../rlcourse/envs/goals.py), [`ferry_commands`](../rlcourse/envs/goals.py), [`commanded_counts`](../rlcourse/exact/goals.py).
 
@@ -739,8 +785,8 @@ for round_number in range(1, 6):
 # By hand: of those who *arrived at* the village, $0.2$ took the road and $0.8 \cdot \tfrac12 = 0.4$ the ferry. So two thirds of its
 # visitors came by ferry, and the clone, asked for the village, takes the ferry two times out of three. It has mistaken bad luck on the way to the island for a way to the village.
 # Every further round makes it worse. More data would not help: this is what endless data teach. Labels that say what the traveller *wanted*
-# would, and so would asking for the action that makes $g$ most probable instead of the action that preceded it, which is
-# Q-learning. The same confusion returns, larger, when whole sequences are modelled and conditioned on a high return (lecture 11).
+# would, and so would asking which action makes $g$ most *probable*. That is what Q-learning does, if its goals are drawn without
+# looking at the outcome; with hindsight goals, in a world with luck, it inherits the same bias. The same confusion returns, larger, when whole sequences are modelled and conditioned on a high return (lecture 11).
 
 # %% [markdown]
 # ## I7 DAgger: ask where the learner goes
@@ -779,21 +825,25 @@ by_who = {"the learner drives: DAgger": Config(learner_drives=True),
 costs = {name: costs_by_round(world, expert, lane.mistake_cost(), config) for name, config in by_who.items()}
 for name, table in costs.items():
     print(f"{name}: mean mistakes by round", " ".join(f"{value:5.2f}" for value in table.mean(1)))
-print("mistakes of the eight DAgger learners after round 5:",
-      " ".join(f"{value:.2f}" for value in sorted(costs["the learner drives: DAgger"][5])))
-print("all eight below 1.2 after round 8:", bool((costs["the learner drives: DAgger"][-1] < 1.2).all()))
+for number in (1, 5, 8):
+    print(f"the eight DAgger learners after round {number}:",
+          " ".join(f"{value:.2f}" for value in sorted(costs["the learner drives: DAgger"][number])))
 runs_picture(costs, title="Mistakes in 100 steps, eight learners each (ε = 0.01)",
              xlabel="round (500 labels each)", ylabel="expected mistakes", levels={"εT": 1.0})
 
 # %% [markdown]
 # Nine times the demonstrations teach the cloner nothing about new cells, because they all say the same thing. (In
-# reality they would lower $\varepsilon$, which we hold fixed; they would not change the exponent.) The same number of
-# labels, asked for where the *learner* goes, brings it to $\varepsilon T = 1$.
+# reality they would lower $\varepsilon$, which we hold fixed; they would not change the exponent. The eight thin lines of
+# the cloners are one line.) The same number of labels, asked for where the *learner* goes, brings seven of the eight
+# to $\varepsilon T = 1$, and the last to 1.18.
 #
-# Look at the single lines. The learners do not improve evenly, they wait for luck: after round 5 most are done, and one is where it was four
-# rounds earlier, since the cells that it lacks did not turn up in its drives. A mean with an interval would have hidden that.
+# Look at the single lines. The learners do not improve evenly, they wait for luck: after round 5 most are done, and one is
+# still where it was after round 1, since the cells that it lacks did not turn up in its drives. A mean with an interval
+# would have hidden that.
 #
-# Now play with it. As before, what you see is exact ([`dagger_rounds`](../rlcourse/widgets/app/dagger_rounds.py)).
+# Now play with it ([`dagger_rounds`](../rlcourse/widgets/app/dagger_rounds.py)). There is no sampling in the widget: the
+# drives of a round are replaced by what they are expected to visit, and a cell counts as labelled once a visit is
+# expected. So it knows no bad luck, and it is faster than the learners above.
 
 # %%
 from rlcourse.widgets.app.dagger_rounds import dagger_rounds
@@ -804,7 +854,7 @@ dagger_rounds()
 # **What to notice.** With few drives a round the labels do not grow outwards from the crown. They come first where a
 # lost learner spends its time, in the ditch and beside it, and the gap is filled from there. A learner that has
 # learned to leave the ditch but not to cross the slope is stuck in between, and *that* is where the next labels come from.
-# Data and learner slowly approach each other. And on one of the ropes nothing helps, however many labels arrive.
+# Data and learner approach each other, though not in every round. And on one of the ropes nothing helps, however many labels arrive.
 #
 # ### Why the cost becomes linear: the price of one mistake
 #
@@ -822,20 +872,20 @@ dagger_rounds()
 # $$J(\pi_\theta) - J(\pi^*) = \sum_{t=0}^{T-1} \mathbb E_{s \sim p_\theta(s_t),\, a \sim \pi_\theta}\big[Q^{\pi^*}_t(s,a) - V^{\pi^*}_t(s)\big].$$
 #
 # (In two lines: $\mathbb E[C(s_t, a_t) + V^{\pi^*}_{t+1}(s_{t+1})] = \mathbb E[Q_t^{\pi^*}(s_t, a_t)]$ along a drive of the learner. Sum
-# over $t$; the values telescope down to $V^{\pi^*}_0(s_0)$, whose expectation is $J(\pi^*)$.) The bracket is zero where the
+# over $t$; the values telescope, with $V^{\pi^*}_T = 0$, down to $V^{\pi^*}_0(s_0)$, whose expectation is $J(\pi^*)$.) The bracket is zero where the
 # learner does what the expert would. Elsewhere it is the price of *one* mistake, if the expert takes over
-# right afterwards. Call its largest value $u$, the problem's **recoverability**. Then
+# right afterwards. Call its largest value over all $t$, $s$ and $a$ the problem's **recoverability** $u \ge 0$. Then
 #
 # $$J(\pi_\theta) \;\le\; J(\pi^*) + u\,\varepsilon\,T . \tag{D}$$
 #
-# If the cost is the mistake itself, $u = 1$ and (D) is an equality.
+# If the cost is the mistake itself, $u = 1$ and (D) is an equality. (Not on the final rope, where being fallen costs as well.)
 #
 # ### Why the error becomes small: follow the leader
 #
 # Let $\ell_i(\pi)$ be the loss of $\pi$ on the states of the $i$-th learner, averaged over its drive. DAgger picks
 # $\pi_{i+1} = \arg\min_\pi \sum_{j \le i} \ell_j(\pi)$: the policy that would have been best on all rounds so far. (The expert's own first drives
 # add one more term to the sum and $O(1/N)$ to the result; we leave it out.) In online learning this is called *follow the leader*. If policies have parameters in a
-# bounded convex set, and every loss is $L$-Lipschitz and $\alpha$-strongly convex in them, it has little regret:
+# closed convex set, and every loss is $L$-Lipschitz and $\alpha$-strongly convex in them, it has little regret:
 #
 # $$\frac1N \sum_{i=1}^N \ell_i(\pi_i) \;\le\; \underbrace{\min_\pi \frac1N \sum_{i=1}^N \ell_i(\pi)}_{\varepsilon_N}
 #   \;+\; \underbrace{\frac{2 L^2}{\alpha}\,\frac{1 + \ln N}{N}}_{\gamma_N \,\to\, 0}.$$
@@ -848,7 +898,7 @@ dagger_rounds()
 #
 # *Be the leader.* If one could play $\pi_{i+1}$ already in round $i$ there would be no regret:
 # $\sum_{i \le N} \ell_i(\pi_{i+1}) \le \sum_{i \le N} \ell_i(\pi)$ for every $\pi$. By induction: let it hold for $N - 1$ rounds, and in
-# particular against $\pi = \pi_{N+1}$. Add $\ell_N(\pi_{N+1})$ on both sides. The right-hand side is now
+# particular against $\pi = \pi_{N+1}$ (for $N - 1 = 0$ both sides are empty sums). Add $\ell_N(\pi_{N+1})$ on both sides. The right-hand side is now
 # $\sum_{i \le N} \ell_i(\pi_{N+1})$, which is the minimum over $\pi$ by the choice of $\pi_{N+1}$. So the regret is at most
 # $\sum_i [\ell_i(\pi_i) - \ell_i(\pi_{i+1})] \le \sum_i L \,\|\pi_i - \pi_{i+1}\|$, where $\|\cdot\|$ measures parameters.
 #
@@ -864,9 +914,10 @@ dagger_rounds()
 # Every clause can fail:
 #
 # - $\varepsilon_N$ is the best error of *any policy in the class* on the **mixture of the learners' own distributions**. It is not the validation error
-#   of I3, and nobody promises that it is small. If the expert's rule cannot be represented off its own path, it is not.
+#   of I3, and nobody promises that it is small. If the expert's rule cannot be represented off its own path, it will be large.
 # - The guarantee is for the *best* round, or one drawn at random, and not for the last. Choose by driving.
-# - The 0/1 error is not convex; the theorem is about a convex loss above it. For a network that loss is convex in the outputs, not in the parameters.
+# - The 0/1 error is not convex; the theorem is about a convex loss above it. For a network that loss is convex in the outputs, not in the
+#   parameters; for our tables with their fallback the theorem does not hold either, only its conclusion is seen to.
 # - Expectations stand where you have samples. (The finite-sample form is in the paper.)
 # - $u$ must not grow with $T$. **This is the clause that separates the two ropes.** Let us compute it, backwards in time, with
 #   [`finite_horizon_values`](../rlcourse/exact/evaluation.py).
@@ -900,7 +951,7 @@ for name, (problem, teacher, cost) in problems.items():
 #
 # Now the whole claim, for every learner in every round: its own error $\varepsilon$, the bound
 # [`dagger_bound`](../rlcourse/equations/imitation.py), and the exact cost. (Where the cost is the mistake, the bound must be met exactly; the first and the last line
-# are the ones that could fail.)
+# are the ones that could fail, and they have room.)
 
 # %%
 config = Config(rounds=6)
@@ -924,28 +975,42 @@ for name, (problem, teacher, cost) in problems.items():
 # %% [markdown]
 # Look at the first line. DAgger *succeeds* there in its own terms: labels are collected after the fall, and the learner's own error,
 # measured against what the teacher says, drops to $\varepsilon$. The cost does not move, and the bound, true as ever, allows it:
-# $u \varepsilon T = \varepsilon T^2$. **DAgger makes a learner do what its teacher would do. It cannot make that worth
+# $u \varepsilon T = \varepsilon T^2$: the teacher goes on saying *climb*, to no effect. **DAgger makes a learner do what its teacher would do. It cannot make that worth
 # anything.** On the second rope the one new thing that the learner hears, *climb*, changes everything.
 
 # %% [markdown]
 # ### On the camera car
 #
-# The same loop, with networks. The teacher drives once, then the learner drives ten times a round, and the teacher says for every picture
-# on the way what it would have done. Watch the share of drives that leave the road.
+# The same loop, with networks. The teacher drives once, then the learner drives ten times a round, and the teacher says
+# for every picture on the way what it would have done. Watch the share of drives that leave the road
+# ([`learning_to_drive`](../rlcourse/plots/driving.py)).
 
 # %% tags=["unstable-picture"]
+from rlcourse.plots.driving import learning_to_drive
+
 learning = camera_imitation.train(car, car_expert(car), camera_imitation.Config(rounds=4), seed=0)
 taught = watch(learning, 4, draw=learning_to_drive(car), name="DAgger on the camera car", size=(8, 2.6))
 
 # %%
+as_many = camera_imitation.Config(demonstrations=41)
+*_, well_fed = camera_imitation.train(car, car_expert(car), as_many, seed=0)
+print(f"pictures a network: {taught.pairs} for DAgger, {well_fed.pairs} for a clone of 41 demonstrations")
 print("cloning (round 0) leaves the road on more than a quarter of its drives:", bool(taught.history[0].mean() > 0.25))
-print("after four rounds at least 7 of the 8 networks stay on it in all 16 drives:",
+print("a clone of 41 demonstrations on fewer than one in ten:", bool(well_fed.crash_rate.mean() < 0.1))
+print("DAgger: after four rounds at least 7 of the 8 networks stay on it in all 16 drives:",
       bool((taught.history[-1] == 0).sum() >= 7))
 
 # %% [markdown]
-# What closes is the gap between two distributions. Below are the densities of the car's offset from the middle of the road, on the teacher's drives and on those of
-# cloned and taught networks, until they leave the road at 2.5 m ([`rollout_with_states`](../rlcourse/data/rollout.py),
-# [`curves`](../rlcourse/plots/curves.py)).
+# Is it the questions, or the number of answers? The control says: here mostly the number. A clone with as many of the
+# teacher's own drives leaves the road only now and then, which is quite unlike the lane. The difference lies in the
+# teachers. The lane's expert *never* reaches the slope, however long it drives. This one is pushed about by gusts, so
+# its data show a little of everything, and a network fills in what lies between. DAgger gets there with ten drives, not
+# forty, and gets the last ones too. **How much it helps depends on what the demonstrations leave out.**
+
+# %% [markdown]
+# What closes is the gap between two distributions. Below are the densities of the car's offset from the middle of the road,
+# on the teacher's drives and on those of cloned and taught networks, as long as they are on the road, which is 5 m
+# wide ([`rollout_with_states`](../rlcourse/data/rollout.py), [`curves`](../rlcourse/plots/curves.py)).
 
 # %% tags=["unstable-picture"]
 from rlcourse.data.rollout import rollout_with_states
@@ -953,28 +1018,28 @@ from rlcourse.plots.curves import curves
 
 teachers = DynamicsSource(car, 8, 16, random=generator(0, "teacher's drives"))
 offsets = {"teacher": rollout_with_states(teachers, car_expert(car), 300)[1][..., 1]}
-for name, driver in {"cloned": drivers["cloning"], "taught by DAgger": taught}.items():
-    offsets[name] = driver.states[..., 1][driver.on_road[:len(driver.states)]]
+for name, driver in {"cloned": drivers["one camera"], "taught by DAgger": taught}.items():
+    offsets[name] = driver.states_on_road[..., 1]
 edges = np.linspace(-2.5, 2.5, 41)
 densities = {name: np.histogram(values.numpy().ravel(), edges, density=True)[0] for name, values in offsets.items()}
 beyond = {name: float((values.abs() > 1.25).double().mean()) for name, values in offsets.items()}
-print("the cloned networks spend more time than the teacher beyond half of the road's half-width:",
-      beyond["cloned"] > beyond["teacher"])
+print(f"beyond half of the half-width: teacher never: {beyond['teacher'] == 0}, "
+      f"cloned more than once in 1000 steps: {beyond['cloned'] > 0.001}")
 curves({name: ((edges[1:] + edges[:-1]) / 2, np.where(density > 0, density, np.nan))
         for name, density in densities.items()},
        title="Where the drives are", xlabel="offset from the middle of the road [m]", ylabel="density [1/m]", log="y")
 
 # %% [markdown]
 # The cloned networks have a tail that the teacher has not: these are the drives on their way off the road. The taught ones drive where their
-# teacher drives. (Your own loop can drive this car, too: the exercise ends with it.)
+# teacher drives.
 
 # %% [markdown]
 # ### What it costs
 #
 # DAgger buys its guarantee with something that cloning never needs: an expert who answers for states that somebody else chose. A person
 # finds it hard to say how she *would* steer while the wheel does not answer, and somebody has to sit in a car that is
-# driven by a bad policy. In the original algorithm a mixture $\beta_i \pi^* + (1 - \beta_i)\pi_i$ drives, with $\beta_i \to 0$; here, as in the
-# paper's own experiments, $\beta$ is 1 in the first round and 0 afterwards.
+# driven by a bad policy. In the original algorithm a mixture $\beta_i \pi^* + (1 - \beta_i)\pi_i$ drives, with $\beta_i \to 0$; here, as in
+# the simplest version in the paper, $\beta$ is 1 in the first round and 0 afterwards.
 
 # %% [markdown]
 # ## Questions you may have
@@ -994,8 +1059,9 @@ curves({name: ((edges[1:] + edges[:-1]) / 2, np.where(density > 0, density, np.n
 # ## What to take along
 #
 # - Cloning is maximum likelihood under the *expert's* distribution; what counts is the *learner's*. The gap grows with time.
-# - An error of $\varepsilon$ costs up to $\varepsilon T^2/2$, under two different assumptions, and on a tightrope exactly that, as long as $\varepsilon T$ is small.
-# - Data with mistakes and recoveries in them, or answers where the learner goes, bring the cost down to $u \varepsilon T$. Whether that is good depends on $u$.
+# - An error of $\varepsilon$ costs up to $\varepsilon T (T+1)/2$, under two different assumptions, and on a tightrope nearly that much as long as $\varepsilon T$ is small.
+# - Data with mistakes and recoveries in them, or answers where the learner goes, bring the extra cost down to $u \varepsilon T$, where $\varepsilon$ is now the
+#   error on the learner's own drives. Whether that is good depends on $u$, and on what the data left out.
 # - Two good answers need a policy that can say so; hindsight turns every drive into a lesson, and luck into a false one.
 #
 # All of this needed somebody who knows what to do. In [lecture 03](../README.md) nobody does: there is only a reward, and the policy's own drives are all the data.
@@ -1007,8 +1073,8 @@ curves({name: ((edges[1:] + edges[:-1]) / 2, np.where(density > 0, density, np.n
 # ## References
 #
 # - D. A. Pomerleau (1991). Efficient training of artificial neural networks for autonomous navigation. *Neural Computation* 3(1).
-# - C. M. Bishop (1994). Mixture density networks. Technical report, Aston University.
 # - L. P. Kaelbling (1993). Learning to achieve goals. *IJCAI*.
+# - C. M. Bishop (1994). Mixture density networks. Technical report, Aston University.
 # - S. Ross, J. A. Bagnell (2010). Efficient reductions for imitation learning. *AISTATS*.
 # - S. Ross, G. J. Gordon, J. A. Bagnell (2011). A reduction of imitation learning and structured prediction to no-regret online learning. *AISTATS*.
 # - D. P. Kingma, M. Welling (2014). Auto-encoding variational Bayes. *ICLR*.

@@ -80,6 +80,12 @@ class Snapshot:
         return self.on_road.double().mean((0, 2))
 
     @property
+    def states_on_road(self) -> Tensor:
+        """The states of all drives up to the last one on the road [n, 3]."""
+        before = torch.ones_like(self.on_road[:1])
+        return self.states[torch.cat([before, self.on_road[:-1]])[:len(self.states)]]
+
+    @property
     def crash_rate(self) -> Tensor:
         """The share of its drives that each run does not finish [R]."""
         return crash_rate(self.on_road)

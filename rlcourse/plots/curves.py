@@ -52,7 +52,7 @@ def panels(plots: Sequence[Mapping], *, size: tuple[float, float] = (10, 3.4)) -
 
 
 def runs(series: Mapping[str, np.ndarray], *, title: str, xlabel: str, ylabel: str,
-         levels: Mapping[str, float] | None = None, size: tuple[float, float] = (7, 3.4)) -> Figure:
+         levels: Mapping[str, float] | None = None, size: tuple[float, float] = (9.5, 3.4)) -> Figure:
     """Every run as a thin line and their mean as a thick one, from `series` = {label: [n, runs]}.
 
     For few runs that differ in kind, of which a mean with an interval would tell the wrong story.
@@ -69,5 +69,5 @@ def runs(series: Mapping[str, np.ndarray], *, title: str, xlabel: str, ylabel: s
         for label, level in (levels or {}).items():
             axes.axhline(level, color=PALETTE["grey"], linestyle=LINE_STYLES["dotted"], label=label)
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -26,8 +26,10 @@ def losses(title: str, ylabel: str = "loss") -> tuple[Callable, Callable]:
         for line, column in zip(artists["runs"], table.T):
             line.set_data(steps, column)
         artists["mean"].set_data(steps, table.mean(1))
-        artists["axes"].relim()
-        artists["axes"].autoscale_view()
+        # The first tenth is often so high that nothing else could be seen.
+        later = table[len(table) // 10:]
+        margin = 0.05 * (later.max() - later.min()) + 1e-9
+        artists["axes"].set(xlim=(0, steps[-1]), ylim=(later.min() - margin, later.max() + margin))
         return [*artists["runs"], artists["mean"]]
 
     return setup, update
