@@ -17,19 +17,18 @@
 # A learner that recognises cats does not change the cats. A learner that steers a car decides, with every
 # answer it gives, which question it will be asked next. What follows from that?
 #
-# To answer we need an object that describes *where a policy goes* (the state marginal), a number that says *what
-# that is worth* (the objective), a function that says *what a decision is worth* (the values), and two lemmas
-# that say what happens to the number when the policy changes, or when the model is wrong.
+# The answer needs an object that describes *where a policy goes* (the state marginal), a number for *what
+# that is worth* (the objective), a function for *what a decision is worth* (the values), and two lemmas about
+# what happens when the policy changes, or the model is wrong.
 #
-# All problems here are small enough to be solved exactly, on purpose: an exact answer is what a learning
-# algorithm can be checked against, and later lectures come back to the functions that you meet here.
+# All problems here are small enough to be solved exactly, and an exact answer is what a learning algorithm
+# can be checked against.
 #
 # **You need** Python with PyTorch tensors, expectations, conditional probabilities, and matrices.
 #
-# **You will be able to** carry a state distribution forward and know when you have mixed up its indices; keep a
-# belief about what you cannot see; write the objective in several forms and say which is which; compute values
-# by a linear solve, by iteration and by simulation; say which part of an algorithm costs what; and use the two
-# lemmas on which lectures 02, 03 and 07 rest.
+# **You will be able to** carry a state distribution forward and notice a mixed-up index; keep a belief; write
+# the objective in several forms; compute values in four ways; say what each part of an algorithm costs; and
+# use the two lemmas on which lectures 02, 03 and 07 rest.
 
 # %%
 from rlcourse.notebook import start
@@ -39,19 +38,17 @@ start()
 # %% [markdown]
 # ## F1 Supervised learning and reinforcement learning
 #
-# Supervised learning is given pairs $(x_i, y_i)$ that are *independent*, come from *one distribution* that does
-# not depend on what the learner thinks of them, and carry *the right answer* $y_i$. In reinforcement learning
-# all three fail.
+# Supervised learning is given pairs $(x_i, y_i)$ that are *independent*, come from *one distribution*
+# whatever the learner does, and carry *the right answer* $y_i$. In reinforcement learning all three fail.
 #
 # * **The data depend on the policy.** Which states are seen is decided by the actions taken.
 # * **The data are correlated.** The next state begins where the last one ended.
 # * **There is no right answer,** only a reward: a judgement of what was done, possibly long afterwards, and
 #   silent about everything that was not done.
 #
-# How much does each of them matter? Take four rooms joined by doors, with a start in one corner and a goal in
-# the opposite one that pays 1 and leads back to the start. One step in ten slips sideways. Two policies live
-# there, one aimless and one very good (from policy iteration, explained in F5). What share of its time does each
-# spend in each cell?
+# How much does each matter? Take four rooms joined by doors, with a start in one corner and a goal in the
+# opposite one that pays 1 and leads back to the start. One step in ten slips sideways. One policy is aimless,
+# one very good (by policy iteration, F5). What share of its time does each spend in each cell?
 #
 # *Read the code:* [`four_rooms`](../rlcourse/envs/maps.py),
 # [`stationary_distribution`](../rlcourse/exact/stationary.py) (the share of time, F4),
@@ -81,15 +78,14 @@ maps_figure({name: rooms.picture(share).sqrt().numpy() for name, share in share_
             label="√ share of time", start=(1, 1), goal=(11, 11))
 
 # %% [markdown]
-# *What to notice.* Same world, two data sets (square: start; star: goal; the root makes small shares visible).
-# The good policy lives in a corridor. What is fitted to its data knows next to nothing of the upper right room,
-# where the aimless policy spends more than a quarter of its time. Only a third of the probability is shared. In
-# supervised learning this is called distribution shift and is an accident. Here it is what *improving* means.
+# *What to notice.* Same world, two data sets (square: start; star: goal; the root makes small shares
+# visible). The good policy lives in a corridor. What is fitted to its data knows next to nothing of the upper
+# right room, where the aimless policy spends more than a quarter of its time. In supervised learning such a
+# shift of distribution is an accident. Here it is what *improving* means.
 #
 # Now the second bullet. We estimate one number, the aimless policy's share of time in the first room, from a
-# thousand consecutive steps. The walk starts from the stationary distribution, so that each *single* step has
-# exactly the right distribution, and only the dependence between steps is left. Four hundred walkers show how
-# far such an estimate is off.
+# thousand consecutive steps of each of four hundred walkers. They start from the stationary distribution:
+# each *single* step has the right distribution, and only the dependence between steps is left.
 #
 # *Read the code:* [`drive`](../rlcourse/algorithms/tabular_imitation.py) simulates,
 # [`generator`](../rlcourse/core/seeding.py) gives random numbers that have a name.
@@ -115,14 +111,13 @@ print(f"typical error of 1000 consecutive states  {error:.3f}")
 print(f"a thousand steps are worth {share * (1 - share) / error**2:.0f} independent ones")
 
 # %% [markdown]
-# A thousand steps, and the knowledge of seven. Whoever is in a room stays there for a while, so the next step
-# mostly repeats the last one. This is why replay buffers are shuffled and many environments run side by side,
-# and why an error bar computed as if steps were independent is far too small.
+# A thousand steps, and the knowledge of seven: whoever is in a room stays there for a while. This is why
+# replay buffers are shuffled and many environments run side by side, and why an error bar computed as if
+# steps were independent is far too small.
 #
-# The third bullet has a good side: since data carry judgements and not right answers, one is not bound to
-# imitate them. Let the data come from a policy that is good on half of its moves and aimless on the rest.
-# *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks in every state which
-# action the judgements favour, and can leave the data behind.
+# The third bullet has a good side. Let the data come from a policy that is good on half of its moves and
+# aimless on the rest. *Imitation*, with as much data as you like, gives that policy back. *Optimisation* asks
+# in every state which action the judgements favour, and can leave the data behind.
 #
 # *Read the code:* [`policy_evaluation`](../rlcourse/exact/evaluation.py),
 # [`q_from_value`](../rlcourse/exact/evaluation.py), [`greedy_policy`](../rlcourse/exact/evaluation.py) (all in F5).
@@ -144,10 +139,10 @@ print(f"prefer what the data favour     {worth(greedy_policy(judgement)):.4f}")
 print(f"the best that is possible       {worth(good):.4f}")
 
 # %% [markdown]
-# One step beyond imitation is worth almost four times as much, and nearly all that there is to gain. But that
-# step used the true judgement of *every* action in *every* state. With finite data it breaks where an action was
-# never tried. Lecture 02 stays with imitation and sees how far it carries; lecture 10 asks how much of this gain
-# survives when there is nothing but a file of data.
+# One step beyond imitation is worth almost four times as much, and nearly all that there is to gain. But it
+# used the true judgement of *every* action in *every* state. With finite data it breaks where an action was
+# never tried. Lecture 02 sees how far imitation carries; lecture 10 asks how much of this gain survives when
+# there is nothing but a file of data.
 
 # %% [markdown]
 # ## F2 Notation and the transition operator
@@ -162,16 +157,15 @@ print(f"the best that is possible       {worth(good):.4f}")
 #
 # $$p(s_{t+1} \mid s_t, a_t, s_{t-1}, a_{t-1}, \dots, s_0) = p(s_{t+1} \mid s_t, a_t).$$
 #
-# It is a property of how you describe the world, not of the world. The position of a thrown stone is not Markov:
-# it does not say which way the stone flies. Position and velocity together are (in still air).
+# It is a property of how you describe the world. The position of a thrown stone is not Markov, for it does
+# not say which way the stone flies. Position and velocity together are (in still air).
 #
 # With finitely many states the transitions are an array with three indices ($T$ without indices will be a number
 # of steps):
 #
 # $$T_{i,j,k} = p(s_{t+1} = i \mid s_t = j,\, a_t = k).$$
 #
-# Let $\mu_{t,j} = p_\pi(s_t = j)$ be the **state marginal**: the distribution of the state at time $t$ over
-# everything that might have happened before. Then
+# Let $\mu_{t,j} = p_\pi(s_t = j)$ be the **state marginal**, the distribution of the state at time $t$. Then
 #
 # $$\begin{aligned}
 # \mu_{t+1,i}
@@ -183,9 +177,9 @@ print(f"the best that is possible       {worth(good):.4f}")
 # (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names: the policy
 # enters with its dependence on the state $j$. The whole future of a policy is this line, again and again.
 #
-# Is it right? In a random problem with three states and two actions there are $3 \cdot 6^4 = 3888$ ways to live
-# for four steps. We write down all of them with their probabilities and count how much probability ends in each
-# state. If the line were false, the two would differ.
+# Is it right? In a random problem with three states and two actions there are $3 \cdot 6^4 = 3888$ ways to
+# live for four steps. We write down all of them and count how much probability ends in each state. If the
+# line were false, the two would differ.
 #
 # *Read the code:* [`next_marginal`](../rlcourse/equations/foundations.py) is the line,
 # [`transition_operator`](../rlcourse/equations/foundations.py) makes $T$ from the table $p(s' \mid s, a)$;
@@ -211,21 +205,20 @@ for t in range(5):
           f"agree to 1e-12: {float((marginal - counted).abs().max()) < 1e-12}")
 
 # %% [markdown]
-# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like
-# $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $4 \cdot 10^{31}$ trajectories, or forty small sums. That
-# is what the Markov property buys.
+# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like $T |\mathcal S|^2 |\mathcal
+# A|$. Forty steps would be $4 \cdot 10^{31}$ trajectories, or forty small sums. That is what the Markov
+# property buys.
 #
 # ### Two slips, and how they give themselves away
 #
-# *Swapped indices.* Someone defines the first index of $T$ as the next state, and later sums over it as if it
-# were the present one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only
-# $\sum_i T_{i,j,k} = 1$ is guaranteed, the sum over $j$ is not, so **probability is lost or made**.
-# *The check: does $\mu_t$ sum to one?*
+# *Swapped indices.* The first index of $T$ is defined as the next state and later summed over as if it were
+# the present one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only $\sum_i T_{i,j,k} =
+# 1$ is guaranteed, so **probability is lost or made**. *The check: does $\mu_t$ sum to one?*
 #
-# *An action that ignores the state.* Someone first averages the policy over the states,
-# $\pi(k) = \sum_j \pi(k \mid j)\mu_{t,j}$, and then writes $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$, as if
-# state and action were independent. The sum over $i$ *is* one, so the first check sleeps. *The check: a policy
-# that does different things in different states, on a case worked out by hand, or the enumeration.*
+# *An action that ignores the state.* The policy is first averaged over the states, $\pi(k) = \sum_j \pi(k
+# \mid j)\mu_{t,j}$, and then used in $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$. The sum over $i$ *is* one,
+# so the first check sleeps. *The check: the enumeration, or a case worked out by hand in which the policy
+# does different things in different states.*
 
 # %%
 swapped = blind = derived = problem.initial
@@ -237,8 +230,8 @@ for name, found in (("swapped indices", swapped), ("action without state", blind
     print(f"{name:21} mass {float(found.sum()):.3f}   largest error {float((found - counted).abs().max()):.3f}")
 
 # %% [markdown]
-# A second kind of check is weaker and always available: live it. A frequency among $n$ walks has a standard
-# error of $\sqrt{p(1-p)/n}$, so a hundred times as many walks should make the errors about ten times smaller.
+# A second check is weaker and always available: live it. A frequency among $n$ walks has a standard error of
+# $\sqrt{p(1-p)/n}$, so a hundred times as many walks should make the errors about ten times smaller.
 # [`state_marginals`](../rlcourse/exact/propagation.py) does the loop above for all times at once.
 
 # %%
@@ -251,7 +244,7 @@ for walks in (100, 10_000, 1_000_000):
     print(f"{walks:9,} walks: largest error {float((frequency - exact).abs().max()):.4f}")
 
 # %% [markdown]
-# Roughly so, for each line is the largest of fifteen random errors.
+# Roughly so: each line is the largest of fifteen random errors.
 #
 # ## F3 What you cannot see
 #
@@ -307,11 +300,11 @@ belief_figure(torch.stack(beliefs).numpy(), torch.stack(visited).numpy(),
               [world.observation_names[o] for o in seen], world.state_names)
 
 # %% [markdown]
-# *What to notice.* Each column is a belief; the letters below say what was seen. The first look, a wall, makes
-# four cells likely: the column repeats the pattern of the map. What decides between cells that look alike is the
-# *order* of the looks. At time 4 two misfortunes meet (we chose a walk in which they do): the move failed, and
-# the look shows a door where there is none. The belief jumps to cell 4. That is wrong, and it is what the
-# evidence said: a belief is not the truth but the right summary of what was seen. One look later it doubts again.
+# *What to notice.* Each column is a belief. The first look, a wall, makes four cells likely: the column
+# repeats the pattern of the map. The *order* of the looks decides between cells that look alike. At time 4
+# two misfortunes meet (we chose such a walk): the move failed, and the look shows a door where there is none.
+# The belief jumps to cell 4. That is wrong, and it is what the evidence said: a belief is not the truth but
+# the right summary of what was seen.
 #
 # The filter took one small matrix product a step. The definition sums over *all* sequences of states,
 # $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does. If a step of the
@@ -329,8 +322,7 @@ print("agree to 1e-12:", float((beliefs[-1] - by_hand).abs().max()) < 1e-12)
 # ### What breaks without the Markov property
 #
 # If observations were Markov, the chance of the next one would depend on the present one and the action alone.
-# Take two agents that both see a *door now* and go right. One saw a wall before and came by a move to the
-# right; the other saw a door at the start and has just tried to go left.
+# Take two agents
 
 # %%
 def next_look(first, action, then):
@@ -349,12 +341,11 @@ for story, look in (("wall, right, door", next_look(wall, 1, door)),
 # Same present, different futures: the observation is not a state. The belief is. By the derivation above
 # $b_{t+1}$ depends on the past only through $b_t$, $a_t$ and $o_{t+1}$; the chance of $o_{t+1}$ (the
 # denominator) and the expected reward $\sum_s b_t(s)\, r(s, a_t)$ only through $b_t$ and $a_t$. A POMDP is
-# therefore an MDP *whose states are beliefs*. The bad news: beliefs are continuous even where everything else is
-# finite.
+# therefore an MDP *whose states are beliefs*, and these are continuous even where everything else is finite.
 #
-# Does it matter for acting? In the corridor `lcGcr` the goal `G` lies in the middle and pays 1, and the two cells
-# `c` beside it look alike. Left of the goal one must go right, right of it left. There are no slips and no blur,
-# and $\gamma = 0.9$.
+# Does it matter for acting? In the corridor `lcGcr` the goal `G` in the middle pays 1, and the two cells `c`
+# beside it look alike: left of the goal one must go right, right of it left. No slips, no blur, $\gamma =
+# 0.9$.
 #
 # *Read the code:* [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one on
 # states, [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history, and
@@ -391,8 +382,8 @@ print(f"seeing the state                             {float(halls.initial @ valu
 # * *Memory is useless.* With it, a wrong guess at `c` costs two steps and is never repeated.
 # * *The best value is that of the underlying MDP.* Even perfect memory stays below sight.
 #
-# This course's policies are functions of what they are given. Where that is not a state, give them more: stacked
-# frames, a recurrent network, or, if you know the model, the belief.
+# So where what you see is not a state, give the policy more: stacked frames, a recurrent network, or, if you
+# know the model, the belief.
 
 # %% [markdown]
 # ## F4 Trajectories and the objective
@@ -403,19 +394,18 @@ print(f"seeing the state                             {float(halls.initial @ valu
 # $$p_\pi(\tau) = p(s_0) \prod_{t=0}^{T-1} \pi(a_t \mid s_t)\, p(s_{t+1} \mid s_t, a_t).$$
 #
 # The learner controls the factors $\pi$ and does not know the others. (In the *logarithm's gradient* only the
-# former remain; lecture 03 lives on that.) The objective is the expected sum of rewards,
+# former remain: lecture 03.) The objective is the expected sum of rewards,
 #
 # $$J(\pi) = \mathbb E_{\tau \sim p_\pi}\Big[\sum_{t=0}^{T-1} r(s_t, a_t)\Big].$$
 #
-# There are exponentially many trajectories. But the expectation of a sum is the sum of the expectations, however
-# dependent the terms are, and the $t$-th term looks at one state and one action only, so that everything else
-# can be summed out:
+# There are exponentially many trajectories. But the expectation of a sum is the sum of the expectations, and
+# the $t$-th term looks at one state and one action only, so that everything else can be summed out:
 #
 # $$J(\pi) = \sum_{t=0}^{T-1} \mathbb E_{\tau \sim p_\pi}\big[r(s_t, a_t)\big]
 #   = \sum_{t=0}^{T-1} \sum_{s,a} p_\pi(s_t = s)\, \pi(a \mid s)\, r(s, a). \tag{1}$$
 #
-# **The objective is a sum of dot products of state–action marginals with the reward table.** It is *linear* in
-# where the policy goes. It is anything but linear in the policy, for $p_\pi(s_t)$ contains $\pi$ as a factor $t$
+# **The objective is a sum of dot products of state–action marginals with the reward table.** It is *linear*
+# in where the policy goes, and anything but linear in the policy: $p_\pi(s_t)$ contains $\pi$ as a factor $t$
 # times over.
 #
 # ### Without an end
@@ -447,11 +437,8 @@ print(f"seeing the state                             {float(halls.initial @ valu
 # $$d_\pi(s) = (1-\gamma) \sum_{t=0}^\infty \gamma^t\, p_\pi(s_t = s), \qquad
 #   J_\gamma(\pi) = \frac{1}{1-\gamma} \sum_{s,a} d_\pi(s)\, \pi(a \mid s)\, r(s,a). \tag{2}$$
 #
-# $d_\pi$ is the **discounted occupancy**. The factor in front of its sum makes it a distribution, and has to be
-# paid back when it is used.
-#
-# The test: each kind of objective, computed along ways that differ. If (1), (2) or the limit were false, the
-# numbers in a group would.
+# $d_\pi$ is the **discounted occupancy**. Its factor $1-\gamma$ makes it a distribution, and has to be paid
+# back when it is used. The test: each objective, computed along ways that differ.
 #
 # *Read the code:* [`expected_reward`](../rlcourse/equations/foundations.py) of every step,
 # [`finite_horizon_objective`](../rlcourse/equations/foundations.py),
@@ -487,14 +474,14 @@ for steps in (40, 400, 4000):
 print(f"  stationary distribution      {float(average):.6f}")
 
 # %% [markdown]
-# The first two groups agree in every digit. The mean reward approaches its limit ten times closer for ten times
-# as many steps, which is the $\frac1T$ of the derivation.
+# The first two groups agree in every digit. The mean reward comes ten times closer to its limit with ten
+# times as many steps: the $\frac1T$ of the derivation.
 #
-# Now watch it move. The widget shows the marginal on the left and, on the right, the reward of every step and
-# the three objectives made of it. The policy (arrows) is the best one on a share of its moves and aimless on the
-# rest. The goal (star) pays 1, a step off the cliff (crosses) costs 1, and both lead back to the start.
-# "Best" is always planned with $\gamma = 0.99$ for the floor as it is, whatever the slider of the discount says.
-# Answer the question first.
+# Now watch it move. The widget shows the marginal and, on the right, the reward of every step and the three
+# objectives made of it. The policy (arrows) is the best one on a share of its moves and aimless on the rest.
+# The goal (star) pays 1, a step off the cliff (crosses) costs 1, and both lead back to the start. "Best" is
+# planned with $\gamma = 0.99$ for the floor as it is, wherever the slider of the discount stands. Answer the
+# question first.
 #
 # *Read the code:* [`objective`](../rlcourse/widgets/app/objective.py), and what it
 # [computes](../rlcourse/widgets/models/objective.py).
@@ -507,20 +494,19 @@ objective()
 # %% [markdown]
 # **What to notice.**
 #
-# 1. The upper curve is all that a policy is worth. The three objectives *weight* it: equally up to $T$, equally
-#    for ever, or by $\gamma^t$. The discount moves one curve and no probability.
-# 2. At 100 % and without slip everything is periodic: one bright cell goes round for ever, and the marginal has
-#    no limit. Its *average* has one, which is why the average reward is defined by averages. With a little
-#    chance, in the policy or in the floor, the bright cell spreads out from round to round.
+# 1. The upper curve is all that a policy is worth. The three objectives *weight* it: equally up to $T$,
+#    equally for ever, or by $\gamma^t$. The discount moves one curve and no probability.
+# 2. At 100 % and without slip one bright cell goes round for ever: the marginal has no limit. Its *average*
+#    has one, which is why the average reward is defined by averages. With a little chance the bright cell
+#    spreads out from round to round.
 # 3. On the dry cliff a tenth of random moves costs more than half of the sum of 60 steps (4.00 becomes 1.78):
-#    the objective is not linear in the policy. And at 90 % a *slippery* floor (slip 0.05) earns more, 2.49, since
-#    the plan for it stays off the edge. The best plan is best for the problem it was made for, and the dry plan
-#    was not made for a walker who stumbles. (Lecture 05 meets this again: SARSA and Q-learning.)
+#    the objective is not linear in the policy. And at 90 % a *slippery* floor (slip 0.05) earns more, 2.49,
+#    since the plan for it stays off the edge. The dry plan was not made for a walker who stumbles. (Lecture
+#    05 meets this again: SARSA and Q-learning.)
 #
 # ## F5 Values and the Bellman equations
 #
-# The objective says what a policy is worth from the start. To improve it one must know what it is worth *from
-# here*, and after *this* action:
+# To improve a policy one must know what it is worth *from here*, and after *this* action:
 #
 # $$V^\pi(s) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s\Big], \qquad
 #   Q^\pi(s,a) = \mathbb E_\pi\Big[\sum_{t \ge 0} \gamma^t r_t \,\Big|\, s_0 = s, a_0 = a\Big], \qquad
@@ -542,16 +528,16 @@ objective()
 # the factor $\gamma$: a **contraction**. It has exactly one fixed point, and $k$ rounds from any $V_0$ come within
 # $\gamma^k \|V_0 - V^\pi\|_\infty$ of it (Banach).
 #
-# For the best policy replace the average over actions by the maximum,
-# $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$. It is not linear any more, but it
-# contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum, at
-# $a$, then $\max x - \max y \le x_a - y_a$; likewise the other way round.) Call its fixed point $V^*$.
+# For the best policy replace the average over actions by the maximum, $(\mathcal B^* V)(s) = \max_a [r(s,a) +
+# \gamma \sum_{s'} p(s' \mid s,a) V(s')]$. It contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a
+# |x_a - y_a|$. (If $x$ has the larger maximum, at $a$, then $\max x - \max y \le x_a - y_a$.) Call its fixed
+# point $V^*$.
 #
-# *No policy is worth more, from any state.* For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and both
-# keep an order ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$). Repeated from the same start they therefore stay
-# in that order, and in the limit $V^* \ge V^\pi$. (With another $\mathcal B$ in each round, the same holds
-# for policies that change with time.) *And one policy attains it:* the greedy one for $V^*$ has
-# $\mathcal B V^* = \mathcal B^* V^* = V^*$, so $V^*$ is its value. That gives four ways to compute:
+# *No policy is worth more, from any state.* For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and
+# both keep an order ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$). Repeated from the same start they
+# stay in that order, and in the limit $V^* \ge V^\pi$. (A different $\mathcal B$ in each round covers
+# policies that change with time.) *And one policy attains it:* the greedy one for $V^*$ has $\mathcal B V^* =
+# \mathcal B^* V^* = V^*$, so $V^*$ is its value. That gives four ways to compute:
 #
 # | | how | cost | exact? |
 # |---|---|---|---|
@@ -561,12 +547,12 @@ objective()
 # | `policy_iteration` | solve for $Q^\pi$, then $\pi \leftarrow$ greedy, until nothing improves | a solve a round | up to rounding |
 #
 # Why does the last one end? If $\pi'$ is greedy for $Q^\pi$, then $\sum_a \pi'(a \mid s) A^\pi(s,a) \ge 0$ in
-# every state, and F7 will show that then $V^{\pi'} \ge V^\pi$ everywhere, with more in every state where the sum is
-# positive. There are finitely many deterministic policies and none returns, so it stops: at a policy without a
-# positive advantage, hence with $V^\pi = \max_a Q^\pi = \mathcal B^* V^\pi$, that is, $V^\pi = V^*$ (Howard 1960).
+# every state, and by F7 $V^{\pi'} \ge V^\pi$ everywhere, with more wherever the sum is positive. So no policy
+# returns, and there are finitely many. It stops without a positive advantage, hence with $V^\pi = \max_a
+# Q^\pi = \mathcal B^* V^\pi$, that is, $V^\pi = V^*$ (Howard 1960).
 #
-# The theorem promises errors below a straight line on a logarithmic axis, with slope $\log_{10} \gamma$. That can be
-# refuted ([`curves`](../rlcourse/plots/curves.py) draws it):
+# The theorem promises errors below a straight line on a logarithmic axis. That can be refuted
+# ([`curves`](../rlcourse/plots/curves.py) draws it):
 
 # %%
 import numpy as np
@@ -597,16 +583,14 @@ curves({"value iteration": (rounds, errors["best"]),
        xlabel="rounds k", ylabel="largest error", log="y")
 
 # %% [markdown]
-# Both stay below their lines, value iteration by a factor of two. The aimless policy's backups gain more at
-# first: each of them averages the error over neighbouring cells, and an average is smaller than the maximum. The
-# bound is for the worst problem with this $\gamma$; yours may be kinder.
-#
-# And what do the two sets of values look like?
+# Both stay below their lines. The aimless policy's backups gain more at first: each averages the error over
+# neighbouring cells, and an average is smaller than the maximum. The bound is for the worst problem with this
+# $\gamma$. And what do the values look like?
 
 # %%
 best_policy, policies = policy_iteration(rooms.mdp, 0.9)
-_, iterates = value_iteration(rooms.mdp, 0.9)
-print(f"policy iteration: {len(policies)} policies; value iteration to 1e-12: {len(iterates) - 1} rounds")
+_, iterates = value_iteration(rooms.mdp, 0.9, tolerance=1e-6)
+print(f"policy iteration: {len(policies)} policies; value iteration to 1e-6: {len(iterates) - 1} rounds")
 directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
 arrows = torch.stack([rooms.picture(part) for part in (best_policy @ directions).T], dim=-1).numpy()
 maps_figure({f"{name} policy": rooms.picture(value).numpy() for name, value in exact_values.items()},
@@ -614,12 +598,12 @@ maps_figure({f"{name} policy": rooms.picture(value).numpy() for name, value in e
 
 # %% [markdown]
 # On the right the values rise towards the goal through the doors, and the arrows climb them. Nobody told the
-# algorithm what a door is. On the left only the last room is worth anything: an aimless walker is long on its way,
-# and a reward fifty steps ahead counts $0.9^{50} \approx 0.005$. (The goal itself is dark: its reward was paid
-# on entering it, and from there the way begins anew.)
+# algorithm what a door is. On the left only the last room is worth anything: an aimless walker is long on its
+# way, and a reward fifty steps ahead counts $0.9^{50} \approx 0.005$. (The goal itself is dark: its reward
+# was paid on entering it.)
 #
 # One more way needs no tables, only a world to live in: **Monte Carlo**. Live from $s$ on, sum the discounted
-# rewards, average. There is no bias (but for the cut after 150 steps, where $\gamma^{150} \approx 10^{-7}$), and
+# rewards, average. There is no bias (but for the cut after 150 steps, $\gamma^{150} \approx 10^{-7}$), and
 # the error falls like $1/\sqrt n$: two digits more cost ten thousand times the work.
 
 # %%
@@ -636,35 +620,34 @@ for episodes in (100, 10_000, 100_000):
 # %% [markdown]
 # ## F6 Anatomy of every algorithm
 #
-# Where tables are unknown, every algorithm of this course goes round three boxes: **generate samples** with the
-# present policy, **estimate** something from them, and **improve** the policy with it. Four families differ in
-# what they put into the boxes.
+# Where tables are unknown, every algorithm of this course goes round three boxes: **generate samples** with
+# the present policy, **estimate** something from them, and **improve** the policy with it.
 #
 # | family | estimate | improve | the expensive box | rests on |
 # |---|---|---|---|---|
-# | policy gradient (03) | returns of whole trajectories | one gradient step on $J(\theta)$ | samples: thrown away after one step | a policy that is differentiable in $\theta$ |
-# | actor-critic (04) | $V$ or $Q$ of the present policy | gradient step with the estimated advantage | both, moderately | a critic that keeps up |
-# | value based (05) | $Q(s,a)$, by backups on stored transitions | $\arg\max_a Q(s,a)$, no policy network | fitting $Q$ again and again | approximate backups, which need not contract |
-# | model based (06, 07) | $p(s' \mid s,a)$ | plan in the model | fitting and planning; few real samples | a model that is right where the plan goes |
+# | policy gradient (03) | returns of whole trajectories | gradient step on $J(\theta)$ | samples: used once | a differentiable policy |
+# | actor-critic (04) | $V$ or $Q$ of the present policy | gradient step with its advantage | samples and fitting | a critic that keeps up |
+# | value based (05) | $Q(s,a)$, by backups on stored samples | $\arg\max_a Q(s,a)$ | fitting $Q$ again and again | fitted backups, which need not contract |
+# | model based (06, 07) | $p(s' \mid s,a)$ | plan in the model | fitting and planning | a model right where the plan goes |
 #
-# Some words. A **trajectory** is one whole episode. A **rollout** is what one policy produced in a stretch of real
-# or simulated time, and may end in the middle of an episode. A **batch** is what one update looks at. An
-# algorithm is **on-policy** if its estimate is right only for samples of the present policy, so that all of them
-# are stale after every improvement; **off-policy** if old samples, or another's, still serve.
+# Some words. A **trajectory** is one whole episode, a **rollout** what one policy produced in a stretch of
+# time (perhaps less than an episode), a **batch** what one update looks at. An algorithm is **on-policy** if
+# its estimate is right only for samples of the present policy, so that all are stale after every improvement;
+# **off-policy** if old samples, or another's, still serve.
 #
 # Off-policy methods can therefore be *sample-efficient*. That is not the same as fast: where a simulator
-# makes a million steps a second, samples are nearly free, and the method that does the least arithmetic a sample may
-# win by the clock. Where every step is a robot's, it is the other way round.
+# makes a million steps a second, the method with the least arithmetic a sample may win by the clock. Where
+# every step is a robot's, it will not.
 #
-# And the last column. Gradient ascent with small enough steps climbs the very objective that we want, though
-# perhaps to a local maximum. Fitting $Q$ makes a Bellman error small, which is not what we want, and the
-# contraction of F5 is lost once a backup is followed by a fit (lecture 05 shows one that diverges). A model is
-# fitted to predict, not to be planned in (lecture 07). Each can be fooled in its own place.
+# And the last column. Gradient ascent with small enough steps climbs the very objective that we want, perhaps
+# to a local maximum. Fitting $Q$ makes a Bellman error small, which is not what we want, and the contraction
+# of F5 is lost once a backup is followed by a fit (lecture 05). A model is fitted to predict, not to be
+# planned in (lecture 07).
 #
-# Here are the three boxes with a model in the second one: count transitions, divide, plan. The map is so small
-# that we can look behind the curtain and evaluate each policy exactly in the true world. A state–action
-# pair that was tried fewer than three times is taken to pay 1 and to lead nowhere, for ever: hope makes the
-# planner send the agent there (R-max, Brafman and Tennenholtz 2002; lecture 09 asks when it is a good idea).
+# Here are the boxes with a model in the second one: count transitions, divide, plan. The map is so small that
+# we can evaluate each policy exactly in the true world. A state–action pair that was tried fewer than three
+# times is taken to pay 1 for ever: hope makes the planner send the agent there (R-max, Brafman and
+# Tennenholtz 2002; more in lecture 09).
 #
 # *Read the code:* [`grid_map`](../rlcourse/envs/maps.py), [`TabularMDP`](../rlcourse/envs/tabular.py),
 # [`sample_index`](../rlcourse/envs/tabular.py) (draws actions).
@@ -702,11 +685,10 @@ for round_number in range(1, 41):
 print(f"each pair was tried between {int(tried.min())} and {int(tried.max())} times")
 
 # %% [markdown]
-# *What to notice.* The model's opinion and the truth are two columns. At first the model expects paradise,
-# up to $1/(1-\gamma) = 20$, because it hopes. In truth the agent walks up to whatever is still unknown, and over
-# the cliff where that is the unknown thing. Once every pair is known the hope is gone and the policy is the best
-# there is. Still the columns differ by a little, since the model is made of finitely many steps. How large can such a
-# difference be? That is the second lemma.
+# *What to notice.* At first the model expects paradise, up to $1/(1-\gamma) = 20$, because it hopes. In truth
+# the agent walks up to whatever is still unknown, and over the cliff where that is the unknown thing. Once
+# every pair is known the policy is the best there is. Still the columns differ by a little, since the model
+# is made of finitely many steps. How large can such a difference be? That is the second lemma.
 
 # %% [markdown]
 # ## F7 Two lemmas
@@ -736,9 +718,9 @@ print(f"each pair was tried between {int(tried.min())} and {int(tried.max())} ti
 # $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3). The last form of (4) is (2) with the
 # advantage in place of the reward. ∎
 #
-# The *old* policy judges the actions ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If no
-# judgement is negative, as for a greedy $\pi'$, then $J$ cannot fall, from whatever start, and the start's own
-# term $t = 0$ is gained in full: that was the missing step of policy iteration.
+# The *old* policy judges the actions ($A^\pi$), the *new* one decides where they are judged ($d_{\pi'}$). If
+# no judgement is negative, as for a greedy $\pi'$, then $J$ cannot fall, from whatever start, and what is
+# judged at $t = 0$ is gained in full: the missing step of policy iteration.
 #
 # Lecture 02 needs the form for $T$ steps without a discount. Values then depend on the time, with $V^\pi_T = 0$,
 # and the same three steps give
@@ -769,11 +751,10 @@ print("discounted:   both sides agree to 1e-10 on all 50:", max(off) < 1e-10)
 print("twelve steps: both sides agree to 1e-10 on all 50:", max(off_finite) < 1e-10)
 
 # %% [markdown]
-# What if one used the states of the *old* policy, which are the ones we have data for? Then the lemma turns into
-# an approximation. How good is it? In the four rooms we move from the aimless policy towards the good one by a
-# share $h$, to $\pi_h = \pi + h\,(\pi' - \pi)$. The error is a sum over $s$ of
-# $(d_\pi - d_{\pi_h})(s)$ times $\sum_a \pi_h(a \mid s) A^\pi(s,a)$. The second factor equals
-# $h \sum_a \pi'(a \mid s) A^\pi(s,a)$, because $\pi$'s own advantages average to zero, and the first shrinks at
+# What if one used the states of the *old* policy, for which we have data? In the four rooms we move from the
+# aimless policy towards the good one by a share $h$, to $\pi_h = \pi + h\,(\pi' - \pi)$. The error is then a
+# sum over $s$ of $(d_\pi - d_{\pi_h})(s)$ times $\sum_a \pi_h(a \mid s) A^\pi(s,a)$. The second factor is $h
+# \sum_a \pi'(a \mid s) A^\pi(s,a)$, because $\pi$'s own advantages average to zero, and the first shrinks at
 # least like $h$ as well, because $d_\pi$ is differentiable in $\pi$. So the error should shrink like $h^2$.
 
 # %%
@@ -789,10 +770,10 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
     print(f"{share:7} {gain:12.3e} {guess:17.3e} {error / gain:14.1%} {error / share**2:12.4f}")
 
 # %% [markdown]
-# It does: the last column settles. **For small changes of the policy the old states will do.** That
-# sentence is the licence for policy gradients, trust regions and PPO (lecture 03). The first line shows what it is
-# worth without the word *small*: with the old policy's states one sees a hundredth of the gain, because the
-# aimless walker hardly ever comes near the goal.
+# It does: the last column settles. **For small changes of the policy the old states will do.** That is the
+# licence for policy gradients, trust regions and PPO (lecture 03). The first line shows what it is worth
+# without the word *small*: one sees a hundredth of the gain, because the aimless walker hardly ever comes
+# near the goal.
 #
 # ### What a wrong model does
 #
@@ -817,11 +798,10 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
 #
 # $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big). \tag{6}$$
 #
-# An error in the reward is paid once for each of $1/(1-\gamma)$ effective steps. An error in the transitions is paid
-# with the **square**: it happens on every step and is felt on all steps after it. Lecture 02 will meet the same
-# shape, $\varepsilon T^2$, for the same reason.
-#
-# The test: fifty problems with a model each, mixed out of the true transitions and wrong ones.
+# An error in the reward is paid once for each of $1/(1-\gamma)$ effective steps, an error in the transitions
+# with the **square**: it happens on every step and is felt on all steps after it. Lecture 02 will meet the
+# same shape, $\varepsilon T^2$, for the same reason. The test: fifty problems with a model each, mixed out of
+# the true transitions and wrong ones.
 #
 # *Read the code:* [`mixed_model`](../rlcourse/exact/lemmas.py);
 # [`simulation_gap`](../rlcourse/exact/lemmas.py) evaluates twice,
@@ -869,13 +849,13 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
     print(f"{discount:6} {leak:6} {gap:8.3f} {bound:9.3f} {gap / bound:12.3f} {formula:16.3f}")
 
 # %% [markdown]
-# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: the square of the horizon is no artefact of the
-# proof. Where it is large, the bound says less than the trivial one, $(r_{\max} - r_{\min})/(1-\gamma)$ (for equal
-# rewards). Remember both when lecture 07 plans a thousand steps ahead in a model that is right to one per cent.
+# Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: the square of the horizon is no artefact
+# of the proof. Where it is large, the bound says less than the trivial one, $(r_{\max} -
+# r_{\min})/(1-\gamma)$ (for equal rewards). Remember both when lecture 07 plans in a model.
 #
-# **Where they are used.** The performance-difference lemma: the price of an imitator's mistakes (02, section I7),
-# several gradient steps on one batch and trust regions (03). The simulation lemma: how long a model may be
-# trusted (07), why a pessimistic model is safe offline (11).
+# The performance-difference lemma returns in 02 (section I7, the price of an imitator's mistakes) and 03
+# (several gradient steps on one batch, trust regions), the simulation lemma in 07 (how long a model may be
+# trusted) and 11 (why a pessimistic model is safe offline).
 
 # %% [markdown]
 # ## What to take along
@@ -908,6 +888,6 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
 # * M. Puterman (1994), *Markov Decision Processes*, Wiley.
 # * S. Singh, T. Jaakkola, M. Jordan (1994), Learning without state-estimation in partially observable Markovian
 #   decision processes, *ICML*.
-# * R. Sutton, A. Barto (2018), *Reinforcement Learning: An Introduction*, second edition, MIT Press (to read on).
+# * R. Sutton, A. Barto (2018), *Reinforcement Learning: An Introduction*, 2nd ed., MIT Press (to read on).
 # * R. Sutton, D. Precup, S. Singh (1999), Between MDPs and semi-MDPs, *Artificial Intelligence* 112 (the four
 #   rooms).
