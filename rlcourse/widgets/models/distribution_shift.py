@@ -4,7 +4,7 @@ Everything is exact forward propagation except the eight drives, which are sampl
 that stays the same while a control moves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -82,8 +82,9 @@ def cloned_policy(mdp, expert_policy: torch.Tensor, noise: float, epsilon: float
     return imperfect(clone(counts, most_frequent_action(counts)), covered, epsilon), covered
 
 
-def compute(horizon: int, epsilon: float, noise: float, world: str) -> Frame:
-    """The frame of one setting of `CONTROLS`."""
+@cache
+def every_horizon(epsilon: float, noise: float, world: str) -> Frame:
+    """All that does not depend on the horizon, as the frame of T = 1; remembered."""
     mdp, expert_policy, cost_table, row = world_tables(world)
     policy, covered = cloned_policy(mdp, expert_policy, noise, epsilon)
     learner = state_marginals(mdp, policy, 2 * LONGEST)
@@ -93,15 +94,21 @@ def compute(horizon: int, epsilon: float, noise: float, world: str) -> Frame:
     cost = exact_cost(learner, policy, cost_table).cumsum(0)
     steps = torch.arange(1, 2 * LONGEST + 1, dtype=torch.float64)
     rate = torch.tensor(epsilon, dtype=torch.float64)
-    here, twice = float(cost[horizon - 1]), float(cost[2 * horizon - 1])
     return Frame(
-        world, PLACES.get(world, ROPE_PLACES), epsilon, horizon, noise, on_axis(covered, row),
+        world, PLACES.get(world, ROPE_PLACES), epsilon, 1, noise, on_axis(covered, row),
         data_density=on_axis(data, row), learner_density=on_axis(learner[:LONGEST + 1], row),
         drives=np.asarray(row)[drives[:, 0].numpy()] - HALF_WIDTH,
         shift=total_variation(learner[:LONGEST + 1], clean).numpy(),
         shift_bound=distribution_shift_bound(rate, torch.arange(LONGEST + 1)).numpy(),
         cost=cost.numpy(), promised=(rate * steps).numpy(), quadratic=expectation_bound(rate, steps).numpy(),
-        worst=no_recovery_cost(rate, steps).numpy(), cost_here=here, doubling=twice / here if here > 0 else None)
+        worst=no_recovery_cost(rate, steps).numpy(), cost_here=float(cost[0]), doubling=None)
+
+
+def compute(horizon: int, epsilon: float, noise: float, world: str) -> Frame:
+    """The frame of one setting of `CONTROLS`."""
+    frame = every_horizon(epsilon, noise, world)
+    here, twice = float(frame.cost[horizon - 1]), float(frame.cost[2 * horizon - 1])
+    return replace(frame, horizon=horizon, cost_here=here, doubling=twice / here if here > 0 else None)
 
 
 def on_axis(by_state: torch.Tensor, row: list[int]) -> np.ndarray:
