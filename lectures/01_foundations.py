@@ -52,8 +52,8 @@ start()
 #
 # *Read the code:* [`four_rooms`](../rlcourse/envs/maps.py),
 # [`stationary_distribution`](../rlcourse/exact/stationary.py) (the share of time, F4),
-# [`policy_iteration`](../rlcourse/exact/evaluation.py), [`total_variation`](../rlcourse/exact/propagation.py),
-# [`maps_figure`](../rlcourse/plots/foundations.py).
+# [`policy_iteration`](../rlcourse/exact/evaluation.py),
+# [`total_variation`](../rlcourse/exact/propagation.py), [`maps_figure`](../rlcourse/plots/foundations.py).
 
 # %%
 import torch
@@ -79,9 +79,10 @@ maps_figure({name: rooms.picture(share).sqrt().numpy() for name, share in share_
 
 # %% [markdown]
 # *What to notice.* Same world, two data sets (square: start; star: goal; the root makes small shares
-# visible). The good policy lives in a corridor. What is fitted to its data knows next to nothing of the upper
-# right room, where the aimless policy spends more than a quarter of its time. In supervised learning such a
-# shift of distribution is an accident. Here it is what *improving* means.
+# visible). The two share a third of their probability. The good policy lives in a corridor. What is fitted to
+# its data knows next to nothing of the upper right room, where the aimless policy spends more than a quarter
+# of its time. In supervised learning such a shift of distribution is an accident. Here it is what *improving*
+# means.
 #
 # Now the second bullet. We estimate one number, the aimless policy's share of time in the first room, from a
 # thousand consecutive steps of each of four hundred walkers. They start from the stationary distribution:
@@ -120,7 +121,8 @@ print(f"a thousand steps are worth {share * (1 - share) / error**2:.0f} independ
 # in every state which action the judgements favour, and can leave the data behind.
 #
 # *Read the code:* [`policy_evaluation`](../rlcourse/exact/evaluation.py),
-# [`q_from_value`](../rlcourse/exact/evaluation.py), [`greedy_policy`](../rlcourse/exact/evaluation.py) (all in F5).
+# [`q_from_value`](../rlcourse/exact/evaluation.py), [`greedy_policy`](../rlcourse/exact/evaluation.py) (all
+# in F5).
 
 # %%
 from rlcourse.exact.evaluation import greedy_policy, policy_evaluation, q_from_value
@@ -147,10 +149,10 @@ print(f"the best that is possible       {worth(good):.4f}")
 # %% [markdown]
 # ## F2 Notation and the transition operator
 #
-# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: states $s$, actions $a$, transition
-# probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is Puterman 1994). It comes with a
-# distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives the probability of each action *in
-# each state*. Time $t$ counts from 0, in the order $s_0, a_0, r_0, s_1, a_1, \dots$, so that
+# A **Markov decision process** is a tuple $(\mathcal S, \mathcal A, T, r)$: states $s$, actions $a$,
+# transition probabilities, and a reward $r(s, a)$ (Bellman 1957; the standard reference is Puterman 1994). It
+# comes with a distribution $p(s_0)$ of the first state. A **policy** $\pi(a \mid s)$ gives the probability of
+# each action *in each state*. Time $t$ counts from 0, in the order $s_0, a_0, r_0, s_1, a_1, \dots$, so that
 # $r_t = r(s_t, a_t)$ belongs to the action just taken.
 #
 # *Markov* means that the state holds all of the past that matters to the future:
@@ -160,8 +162,8 @@ print(f"the best that is possible       {worth(good):.4f}")
 # It is a property of how you describe the world. The position of a thrown stone is not Markov, for it does
 # not say which way the stone flies. Position and velocity together are (in still air).
 #
-# With finitely many states the transitions are an array with three indices ($T$ without indices will be a number
-# of steps):
+# With finitely many states the transitions are an array with three indices ($T$ without indices will be a
+# number of steps):
 #
 # $$T_{i,j,k} = p(s_{t+1} = i \mid s_t = j,\, a_t = k).$$
 #
@@ -174,8 +176,9 @@ print(f"the best that is possible       {worth(good):.4f}")
 #   &\overset{(c)}{=} \sum_{j,k} T_{i,j,k}\; \pi(k \mid j)\; \mu_{t,j} .
 # \end{aligned}$$
 #
-# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names: the policy
-# enters with its dependence on the state $j$. The whole future of a policy is this line, again and again.
+# (a) sums over what we do not ask for. (b) is the chain rule of probability. (c) puts in the names: the
+# policy enters with its dependence on the state $j$. The whole future of a policy is this line, again and
+# again.
 #
 # Is it right? In a random problem with three states and two actions there are $3 \cdot 6^4 = 3888$ ways to
 # live for four steps. We write down all of them and count how much probability ends in each state. If the
@@ -205,20 +208,21 @@ for t in range(5):
           f"agree to 1e-12: {float((marginal - counted).abs().max()) < 1e-12}")
 
 # %% [markdown]
-# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like $T |\mathcal S|^2 |\mathcal
-# A|$. Forty steps would be $4 \cdot 10^{31}$ trajectories, or forty small sums. That is what the Markov
-# property buys.
+# The enumeration grows like $(|\mathcal S| |\mathcal A|)^T$, the propagation like
+# $T |\mathcal S|^2 |\mathcal A|$. Forty steps would be $4 \cdot 10^{31}$ trajectories, or forty small sums.
+# That is what the Markov property buys.
 #
 # ### Two slips, and how they give themselves away
 #
 # *Swapped indices.* The first index of $T$ is defined as the next state and later summed over as if it were
-# the present one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only $\sum_i T_{i,j,k} =
-# 1$ is guaranteed, so **probability is lost or made**. *The check: does $\mu_t$ sum to one?*
+# the present one: $\mu_{t+1,j} = \sum_{i,k} T_{i,j,k}\, \pi(k \mid i)\, \mu_{t,i}$. Only
+# $\sum_i T_{i,j,k} = 1$ is guaranteed, so **probability is lost or made**. *The check: does $\mu_t$ sum to
+# one?*
 #
-# *An action that ignores the state.* The policy is first averaged over the states, $\pi(k) = \sum_j \pi(k
-# \mid j)\mu_{t,j}$, and then used in $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$. The sum over $i$ *is* one,
-# so the first check sleeps. *The check: the enumeration, or a case worked out by hand in which the policy
-# does different things in different states.*
+# *An action that ignores the state.* The policy is first averaged over the states,
+# $\pi(k) = \sum_j \pi(k \mid j)\mu_{t,j}$, and then used in $\sum_{j,k} T_{i,j,k}\, \mu_{t,j}\, \pi(k)$. The
+# sum over $i$ *is* one, so the first check sleeps. *The check: the enumeration, or a case worked out by hand
+# in which the policy does different things in different states.*
 
 # %%
 swapped = blind = derived = problem.initial
@@ -226,7 +230,8 @@ for _ in range(4):
     swapped = torch.einsum("ijk,i,ik->j", operator, swapped, policy)
     blind = torch.einsum("ijk,j,k->i", operator, blind, blind @ policy)
     derived = torch.einsum("ijk,j,jk->i", operator, derived, policy)
-for name, found in (("swapped indices", swapped), ("action without state", blind), ("as derived", derived)):
+for name, found in (("swapped indices", swapped), ("action without state", blind),
+                    ("as derived", derived)):
     print(f"{name:21} mass {float(found.sum()):.3f}   largest error {float((found - counted).abs().max()):.3f}")
 
 # %% [markdown]
@@ -252,10 +257,10 @@ for walks in (100, 10_000, 1_000_000):
 # grows to $(\mathcal S, \mathcal A, \mathcal O, T, E, r)$, a *partially observed* MDP (Kaelbling, Littman and
 # Cassandra 1998). The states are Markov as before. The observations need not be.
 #
-# Our world is a corridor of six cells, two of which have a door: `wdwwdw`. One look in ten is wrong, one move in
-# ten fails. The agent starts anywhere. Where is it? All that it can know is the **belief**
-# $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. How does a belief change? Let $h$ be the whole
-# history before the newest action $a$ and observation $o'$:
+# Our world is a corridor of six cells, two of which have a door: `wdwwdw`. One look in ten is wrong, one move
+# in ten fails. The agent starts anywhere. Where is it? All that it can know is the **belief**
+# $b_t(s) = p(s_t = s \mid o_0, a_0, o_1, \dots, a_{t-1}, o_t)$. How does a belief change? Let $h$ be the
+# whole history before the newest action $a$ and observation $o'$:
 #
 # $$\begin{aligned}
 # b'(s') = p(s' \mid h, a, o')
@@ -264,8 +269,8 @@ for walks in (100, 10_000, 1_000_000):
 #   &\overset{(c)}{=} \frac{E(o' \mid s') \sum_s p(s' \mid s, a)\, b(s)}{\sum_{s''} E(o' \mid s'') \sum_s p(s'' \mid s, a)\, b(s)} .
 # \end{aligned}$$
 #
-# (a) is Bayes' rule. (b): the observation depends on the state it is made in and on nothing else. (c) sums over
-# the state $s$ before the move. The Markov property gives $p(s' \mid s, h, a) = p(s' \mid s, a)$. And
+# (a) is Bayes' rule. (b): the observation depends on the state it is made in and on nothing else. (c) sums
+# over the state $s$ before the move. The Markov property gives $p(s' \mid s, h, a) = p(s' \mid s, a)$. And
 # $p(s \mid h, a) = b(s)$, because an action chosen from the history alone tells nothing more about the hidden
 # state. The denominator makes the sum one.
 #
@@ -307,8 +312,8 @@ belief_figure(torch.stack(beliefs).numpy(), torch.stack(visited).numpy(),
 # the right summary of what was seen.
 #
 # The filter took one small matrix product a step. The definition sums over *all* sequences of states,
-# $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does. If a step of the
-# derivation were false, the two would differ.
+# $6^6 = 46\,656$ of them, as [`final_state_posterior`](../rlcourse/exact/enumeration.py) does. If a step of
+# the derivation were false, the two would differ.
 
 # %%
 from rlcourse.exact.enumeration import final_state_posterior
@@ -321,8 +326,9 @@ print("agree to 1e-12:", float((beliefs[-1] - by_hand).abs().max()) < 1e-12)
 # %% [markdown]
 # ### What breaks without the Markov property
 #
-# If observations were Markov, the chance of the next one would depend on the present one and the action alone.
-# Take two agents
+# If observations were Markov, the chance of the next one would depend on the present one and the action
+# alone. Take two agents that both see a *door now* and go right. One saw a wall before and came by a move to
+# the right; the other saw a door at the start and has just tried to go left.
 
 # %%
 def next_look(first, action, then):
@@ -344,11 +350,11 @@ for story, look in (("wall, right, door", next_look(wall, 1, door)),
 # therefore an MDP *whose states are beliefs*, and these are continuous even where everything else is finite.
 #
 # Does it matter for acting? In the corridor `lcGcr` the goal `G` in the middle pays 1, and the two cells `c`
-# beside it look alike: left of the goal one must go right, right of it left. No slips, no blur, $\gamma =
-# 0.9$.
+# beside it look alike: left of the goal one must go right, right of it left. No slips, no blur,
+# $\gamma = 0.9$.
 #
-# *Read the code:* [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one on
-# states, [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history, and
+# *Read the code:* [`policy_over_states`](../rlcourse/exact/belief.py) turns a policy on observations into one
+# on states, [`best_belief_value`](../rlcourse/exact/belief.py) tries every action after every history, and
 # [`value_iteration`](../rlcourse/exact/evaluation.py) (F5) serves those who see the state.
 
 # %%
@@ -363,7 +369,7 @@ halls = corridor("lcGcr", slip=0.0, blur=0.0)
 def without_memory(*right_at_l_c_r):
     """The value of a memoryless policy, given its chance of going right at l, c and r."""
     at_l, at_c, at_r = right_at_l_c_r
-    by_look = torch.tensor([[1 - p, p] for p in (at_l, at_c, 0.0, at_r)], dtype=torch.float64)  # l, c, G, r
+    by_look = torch.tensor([[1 - p, p] for p in (at_l, at_c, 0, at_r)], dtype=torch.float64)  # l, c, G, r
     return float(halls.initial @ policy_evaluation(halls, policy_over_states(halls, by_look), 0.9))
 
 
@@ -412,9 +418,9 @@ print(f"seeing the state                             {float(halls.initial @ valu
 #
 # For $T \to \infty$ the sum usually diverges. There are two ways out, and they are different questions.
 #
-# **The average reward.** Let $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ be the policy's chain and
-# $\bar\mu_T = \frac1T \sum_{t<T} \mu_t$ the average of the first $T$ marginals. One step of the chain turns
-# $\mu_t$ into $\mu_{t+1}$, so that all terms but two cancel in
+# **The average reward.** Let $P_\pi(s, s') = \sum_a \pi(a \mid s)\, p(s' \mid s, a)$ be the policy's chain
+# and $\bar\mu_T = \frac1T \sum_{t<T} \mu_t$ the average of the first $T$ marginals. One step of the chain
+# turns $\mu_t$ into $\mu_{t+1}$, so that all terms but two cancel in
 #
 # $$P_\pi^\top \bar\mu_T - \bar\mu_T = \tfrac1T (\mu_T - \mu_0) \to 0 .$$
 #
@@ -423,16 +429,17 @@ print(f"seeing the state                             {float(halls.initial @ valu
 #
 # $$P_\pi^\top \mu = \mu, \qquad \text{that is} \qquad (P_\pi^\top - I)\,\mu = 0, \qquad \sum_s \mu(s) = 1 :$$
 #
-# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. So one exists always. If there is only
-# one, every convergent subsequence has this same limit, hence $\bar\mu_T \to \mu$ and
+# it is **stationary**, an eigenvector of $P_\pi^\top$ with eigenvalue 1. So one exists always. If there is
+# only one, every convergent subsequence has this same limit, hence $\bar\mu_T \to \mu$ and
 # $\frac1T J_T(\pi) \to \sum_s \mu(s) \sum_a \pi(a \mid s) r(s, a)$, from whatever start. There is only one
 # exactly if there is only one set of states in which the chain can settle for good, one *recurrent class*
 # (Puterman 1994, appendix A).
 #
 # **The discounted reward.** Or the future counts less:
-# $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading: the world ends
-# with probability $1 - \gamma$ after every step, so that step $t$ is reached with probability $\gamma^t$ and is
-# the last one with probability $(1-\gamma)\gamma^t$. The state in the last step then has the distribution
+# $J_\gamma(\pi) = \mathbb E \sum_{t=0}^\infty \gamma^t r_t$ with $0 \le \gamma < 1$. One reading: the world
+# ends with probability $1 - \gamma$ after every step, so that step $t$ is reached with probability $\gamma^t$
+# and is the last one with probability $(1-\gamma)\gamma^t$. The state in the last step then has the
+# distribution
 #
 # $$d_\pi(s) = (1-\gamma) \sum_{t=0}^\infty \gamma^t\, p_\pi(s_t = s), \qquad
 #   J_\gamma(\pi) = \frac{1}{1-\gamma} \sum_{s,a} d_\pi(s)\, \pi(a \mid s)\, r(s,a). \tag{2}$$
@@ -513,31 +520,32 @@ objective()
 #   A^\pi = Q^\pi - V^\pi .$$
 #
 # The advantage $A^\pi(s,a)$ says how much better $a$ is than what the policy does on average; hence
-# $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$. Split off the first reward. By the Markov property, what follows is the
-# same sum, started one step later in $s_1$, and discounted once:
+# $\sum_a \pi(a \mid s) A^\pi(s,a) = 0$. Split off the first reward. By the Markov property, what follows is
+# the same sum, started one step later in $s_1$, and discounted once:
 #
 # $$Q^\pi(s,a) = r(s,a) + \gamma \sum_{s'} p(s' \mid s,a)\, V^\pi(s'), \qquad V^\pi(s) = \sum_a \pi(a \mid s)\, Q^\pi(s,a). \tag{3}$$
 #
-# These are the **Bellman equations** (Bellman 1957). Put together, with $r_\pi(s) = \sum_a \pi(a \mid s)\, r(s,a)$,
-# they read $V = r_\pi + \gamma P_\pi V$: one *linear* equation for each state. Is $V^\pi$ its only solution? Call the
-# right-hand side $\mathcal B V$. For two arbitrary functions $V, W$
+# These are the **Bellman equations** (Bellman 1957). Put together, with
+# $r_\pi(s) = \sum_a \pi(a \mid s)\, r(s,a)$, they read $V = r_\pi + \gamma P_\pi V$: one *linear* equation
+# for each state. Is $V^\pi$ its only solution? Call the right-hand side $\mathcal B V$. For two arbitrary
+# functions $V, W$
 #
 # $$|(\mathcal B V - \mathcal B W)(s)| = \gamma \Big|\sum_{s'} P_\pi(s,s')\,(V - W)(s')\Big| \le \gamma \sum_{s'} P_\pi(s,s')\, \|V - W\|_\infty = \gamma\, \|V - W\|_\infty ,$$
 #
-# because the rows of $P_\pi$ are non-negative and sum to one. So $\mathcal B$ brings any two functions closer by
-# the factor $\gamma$: a **contraction**. It has exactly one fixed point, and $k$ rounds from any $V_0$ come within
-# $\gamma^k \|V_0 - V^\pi\|_\infty$ of it (Banach).
+# because the rows of $P_\pi$ are non-negative and sum to one. So $\mathcal B$ brings any two functions closer
+# by the factor $\gamma$: a **contraction**. It has exactly one fixed point, and $k$ rounds from any $V_0$
+# come within $\gamma^k \|V_0 - V^\pi\|_\infty$ of it (Banach).
 #
-# For the best policy replace the average over actions by the maximum, $(\mathcal B^* V)(s) = \max_a [r(s,a) +
-# \gamma \sum_{s'} p(s' \mid s,a) V(s')]$. It contracts as well, since $|\max_a x_a - \max_a y_a| \le \max_a
-# |x_a - y_a|$. (If $x$ has the larger maximum, at $a$, then $\max x - \max y \le x_a - y_a$.) Call its fixed
-# point $V^*$.
+# For the best policy replace the average over actions by the maximum,
+# $(\mathcal B^* V)(s) = \max_a [r(s,a) + \gamma \sum_{s'} p(s' \mid s,a) V(s')]$. It contracts as well, since
+# $|\max_a x_a - \max_a y_a| \le \max_a |x_a - y_a|$. (If $x$ has the larger maximum, at $a$, then
+# $\max x - \max y \le x_a - y_a$.) Call its fixed point $V^*$.
 #
 # *No policy is worth more, from any state.* For $\mathcal B^* V \ge \mathcal B V$ whatever the policy, and
 # both keep an order ($V \ge W$ implies $\mathcal B V \ge \mathcal B W$). Repeated from the same start they
 # stay in that order, and in the limit $V^* \ge V^\pi$. (A different $\mathcal B$ in each round covers
-# policies that change with time.) *And one policy attains it:* the greedy one for $V^*$ has $\mathcal B V^* =
-# \mathcal B^* V^* = V^*$, so $V^*$ is its value. That gives four ways to compute:
+# policies that change with time.) *And one policy attains it:* the greedy one for $V^*$ has
+# $\mathcal B V^* = \mathcal B^* V^* = V^*$, so $V^*$ is its value. That gives four ways to compute:
 #
 # | | how | cost | exact? |
 # |---|---|---|---|
@@ -548,8 +556,8 @@ objective()
 #
 # Why does the last one end? If $\pi'$ is greedy for $Q^\pi$, then $\sum_a \pi'(a \mid s) A^\pi(s,a) \ge 0$ in
 # every state, and by F7 $V^{\pi'} \ge V^\pi$ everywhere, with more wherever the sum is positive. So no policy
-# returns, and there are finitely many. It stops without a positive advantage, hence with $V^\pi = \max_a
-# Q^\pi = \mathcal B^* V^\pi$, that is, $V^\pi = V^*$ (Howard 1960).
+# returns, and there are finitely many deterministic ones. It stops without a positive advantage, hence with
+# $V^\pi = \max_a Q^\pi = \mathcal B^* V^\pi$, that is, $V^\pi = V^*$ (Howard 1960).
 #
 # The theorem promises errors below a straight line on a logarithmic axis. That can be refuted
 # ([`curves`](../rlcourse/plots/curves.py) draws it):
@@ -583,7 +591,7 @@ curves({"value iteration": (rounds, errors["best"]),
        xlabel="rounds k", ylabel="largest error", log="y")
 
 # %% [markdown]
-# Both stay below their lines. The aimless policy's backups gain more at first: each averages the error over
+# Both stay below their lines. The aimless policy's backups gain more: each averages the error over
 # neighbouring cells, and an average is smaller than the maximum. The bound is for the worst problem with this
 # $\gamma$. And what do the values look like?
 
@@ -712,9 +720,9 @@ print(f"each pair was tried between {int(tried.min())} and {int(tried.max())} ti
 #   &\overset{(c)}{=} \mathbb E_{\pi'}\Big[\sum_t \gamma^t A^\pi(s_t,a_t)\Big].
 # \end{aligned}$$
 #
-# (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts the
-# telescoping sum along the trajectories *of the new policy* in place of $V^\pi(s_0)$. (c) takes the expectation
-# over $s_{t+1}$ given $(s_t, a_t)$, which does not depend on the policy:
+# (a) is the definition of both. (b) uses that $s_0$ has the same distribution under both policies, and puts
+# the telescoping sum along the trajectories *of the new policy* in place of $V^\pi(s_0)$. (c) takes the
+# expectation over $s_{t+1}$ given $(s_t, a_t)$, which does not depend on the policy:
 # $r_t + \gamma\, \mathbb E\, V^\pi(s_{t+1}) = Q^\pi(s_t,a_t)$ by (3). The last form of (4) is (2) with the
 # advantage in place of the reward. ∎
 #
@@ -722,14 +730,14 @@ print(f"each pair was tried between {int(tried.min())} and {int(tried.max())} ti
 # no judgement is negative, as for a greedy $\pi'$, then $J$ cannot fall, from whatever start, and what is
 # judged at $t = 0$ is gained in full: the missing step of policy iteration.
 #
-# Lecture 02 needs the form for $T$ steps without a discount. Values then depend on the time, with $V^\pi_T = 0$,
-# and the same three steps give
+# Lecture 02 needs the form for $T$ steps without a discount. Values then depend on the time, with
+# $V^\pi_T = 0$, and the same three steps give
 #
 # $$J_T(\pi') - J_T(\pi) = \sum_{t=0}^{T-1} \mathbb E_{\pi'}\big[A^\pi_t(s_t, a_t)\big], \qquad
 #   A^\pi_t = Q^\pi_t - V^\pi_t . \tag{4'}$$
 #
-# There $\pi$ will be an expert, $\pi'$ its imitator, and the reward a cost. We compute both sides by different
-# code on fifty random problems.
+# There $\pi$ will be an expert, $\pi'$ its imitator, and the reward a cost. We compute both sides by
+# different code on fifty random problems.
 #
 # *Read the code:* [`performance_gap`](../rlcourse/exact/lemmas.py) subtracts two linear solves,
 # [`expected_advantage`](../rlcourse/exact/lemmas.py) sums the old advantages over the new occupancy,
@@ -753,9 +761,10 @@ print("twelve steps: both sides agree to 1e-10 on all 50:", max(off_finite) < 1e
 # %% [markdown]
 # What if one used the states of the *old* policy, for which we have data? In the four rooms we move from the
 # aimless policy towards the good one by a share $h$, to $\pi_h = \pi + h\,(\pi' - \pi)$. The error is then a
-# sum over $s$ of $(d_\pi - d_{\pi_h})(s)$ times $\sum_a \pi_h(a \mid s) A^\pi(s,a)$. The second factor is $h
-# \sum_a \pi'(a \mid s) A^\pi(s,a)$, because $\pi$'s own advantages average to zero, and the first shrinks at
-# least like $h$ as well, because $d_\pi$ is differentiable in $\pi$. So the error should shrink like $h^2$.
+# sum over $s$ of $(d_\pi - d_{\pi_h})(s)$ times $\sum_a \pi_h(a \mid s) A^\pi(s,a)$. The second factor is
+# $h \sum_a \pi'(a \mid s) A^\pi(s,a)$, because $\pi$'s own advantages average to zero, and the first shrinks
+# at least like $h$ as well, because $d_\pi$ is differentiable in $\pi$. So the error should shrink like
+# $h^2$.
 
 # %%
 old_value = policy_evaluation(rooms.mdp, aimless, 0.95)
@@ -777,13 +786,14 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
 #
 # ### What a wrong model does
 #
-# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the value
-# of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
+# Now the policy stays, and the world is replaced by a model with tables $\hat p, \hat r$. Write $V$ for the
+# value of $\pi$ in the world, $\hat V$ in the model. Subtract $V = r_\pi + \gamma P_\pi V$ from
 # $\hat V = \hat r_\pi + \gamma \hat P_\pi \hat V$, and add and subtract $\gamma \hat P_\pi V$:
 #
 # $$\hat V - V = (\hat r_\pi - r_\pi) + \gamma (\hat P_\pi - P_\pi) V + \gamma \hat P_\pi (\hat V - V).$$
 #
-# That is a linear equation for the gap (a Bellman equation in the model, so F5 says that it has one solution):
+# That is a linear equation for the gap (a Bellman equation in the model, so F5 says that it has one
+# solution):
 #
 # $$\hat V - V = (I - \gamma \hat P_\pi)^{-1} \big[\, \hat r_\pi - r_\pi + \gamma (\hat P_\pi - P_\pi) V \,\big]. \tag{5}$$
 #
@@ -791,10 +801,10 @@ for share in (1.0, 0.3, 0.1, 0.01, 0.001):
 # trajectories, since $(I - \gamma \hat P_\pi)^{-1} = \sum_t \gamma^t \hat P_\pi^t$.
 #
 # For a bound, let $|\hat r - r| \le \varepsilon_r$, and let the total variation between
-# $\hat p(\cdot \mid s,a)$ and $p(\cdot \mid s,a)$ be at most $\varepsilon_p$; averaging over actions makes neither
-# larger. Two expectations of $V$ differ by at most the total variation times the range of $V$, which is
-# at most $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of $(I - \gamma \hat P_\pi)^{-1}$ are non-negative and sum
-# to $\sum_t \gamma^t = 1/(1-\gamma)$. Hence, for *every* policy (after Kearns and Singh 2002),
+# $\hat p(\cdot \mid s,a)$ and $p(\cdot \mid s,a)$ be at most $\varepsilon_p$; averaging over actions makes
+# neither larger. Two expectations of $V$ differ by at most the total variation times the range of $V$, which
+# is at most $(r_{\max} - r_{\min})/(1-\gamma)$. The rows of $(I - \gamma \hat P_\pi)^{-1}$ are non-negative
+# and sum to $\sum_t \gamma^t = 1/(1-\gamma)$. Hence, for *every* policy (after Kearns and Singh 2002),
 #
 # $$\|\hat V - V\|_\infty \le \frac{1}{1-\gamma} \Big( \varepsilon_r + \gamma\, \varepsilon_p\, \frac{r_{\max} - r_{\min}}{1-\gamma} \Big). \tag{6}$$
 #
@@ -827,10 +837,11 @@ for share in (0.001, 0.01, 0.1, 1.0):
 print("the identity holds to 1e-10 in all 200 cases:", max(off) < 1e-10)
 
 # %% [markdown]
-# The identity is exact. The bound is loose here, by a factor of forty and more. Is it ever reached? Let one state
-# pay 1 for ever and another nothing for ever, and let the model leak from the first to the second with probability
-# $\varepsilon$ a step. Then $V = \frac{1}{1-\gamma}$ and $\hat V = \frac{1}{1-\gamma(1-\varepsilon)}$ in the
-# first state, and dividing their difference by the bound $\gamma\varepsilon/(1-\gamma)^2$ leaves
+# The identity is exact. The bound is loose here, by a factor of forty and more. Is it ever reached? Let one
+# state pay 1 for ever and another nothing for ever, and let the model leak from the first to the second with
+# probability $\varepsilon$ a step. Then $V = \frac{1}{1-\gamma}$ and
+# $\hat V = \frac{1}{1-\gamma(1-\varepsilon)}$ in the first state, and dividing their difference by the bound
+# $\gamma\varepsilon/(1-\gamma)^2$ leaves
 #
 # $$\frac{|\hat V - V|}{\text{bound}} = \frac{1}{1 + \gamma\varepsilon/(1-\gamma)} .$$
 
@@ -850,8 +861,9 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
 
 # %% [markdown]
 # Where $\varepsilon/(1-\gamma) \ll 1$ the bound is nearly reached: the square of the horizon is no artefact
-# of the proof. Where it is large, the bound says less than the trivial one, $(r_{\max} -
-# r_{\min})/(1-\gamma)$ (for equal rewards). Remember both when lecture 07 plans in a model.
+# of the proof. Where it is large, the bound says less than the trivial one,
+# $(r_{\max} - r_{\min})/(1-\gamma)$ (when only the transitions are wrong). Remember both when lecture 07
+# plans in a model.
 #
 # The performance-difference lemma returns in 02 (section I7, the price of an imitator's mistakes) and 03
 # (several gradient steps on one batch, trust regions), the simulation lemma in 07 (how long a model may be
@@ -870,10 +882,10 @@ for discount, leak in ((0.9, 0.01), (0.99, 0.01), (0.99, 0.0001), (0.999, 0.0001
 # * The gain of a new policy is the old policy's advantage where the *new* one goes. The error of a model is its
 #   one-step error where the *model* goes, and the horizon enters twice.
 #
-# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and one side
-# of a lemma yourself, and find what is wrong with a value iteration that converges beautifully to the wrong
-# answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest way to get a policy, copying one, and
-# the line of F2 will tell you what goes wrong.
+# [Exercise 01](../exercises/01_foundations.ipynb) lets you write the update, the filter, the backup and one
+# side of a lemma yourself, and find what is wrong with a value iteration that converges beautifully to the
+# wrong answer. After it, [lecture 02](02_imitation.ipynb) takes the simplest way to get a policy, copying
+# one, and the line of F2 will tell you what goes wrong.
 #
 # ## References
 #
