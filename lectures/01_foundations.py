@@ -232,7 +232,8 @@ for _ in range(4):
     derived = torch.einsum("ijk,j,jk->i", operator, derived, policy)
 for name, found in (("swapped indices", swapped), ("action without state", blind),
                     ("as derived", derived)):
-    print(f"{name:21} mass {float(found.sum()):.3f}   largest error {float((found - counted).abs().max()):.3f}")
+    print(f"{name:21} mass {float(found.sum()):.3f}   "
+          f"largest error {float((found - counted).abs().max()):.3f}")
 
 # %% [markdown]
 # A second check is weaker and always available: live it. A frequency among $n$ walks has a standard error of
@@ -378,7 +379,8 @@ print(f"no memory, the best of all 8 without chance  {best_without_chance:.4f}")
 print(f"no memory, inwards, a biased coin at c       {without_memory(1, 0.8, 0):.4f}")
 print(f"no memory, inwards, a fair coin at c         {without_memory(1, 0.5, 0):.4f}")
 print(f"with memory, in eight steps                  {best_belief_value(halls, 8, 0.9):.4f}")
-print(f"seeing the state                             {float(halls.initial @ value_iteration(halls, 0.9)[0]):.4f}")
+seen_value, _ = value_iteration(halls, 0.9)
+print(f"seeing the state                             {float(halls.initial @ seen_value):.4f}")
 
 # %% [markdown]
 # Three things that hold for states fail for observations (Singh, Jaakkola and Jordan 1994).

@@ -96,6 +96,11 @@ def next_marginal(operator, marginal, policy):
     return operator.sum(-1) @ marginal
 
 
+# %% wrong="q1" at_most=0 why="sums over the next state" hint="This is the marginal that you began with"
+def next_marginal(operator, marginal, policy):
+    return torch.einsum("ijk,j,jk->j", operator, marginal, policy)
+
+
 # %% wrong="q1" at_most=0 why="forgets the marginal" hint="Every state counts the same in your sum"
 def next_marginal(operator, marginal, policy):
     return (operator * policy).sum((1, 2))

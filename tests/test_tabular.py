@@ -91,6 +91,14 @@ def test_policy_iteration_stops_at_ties():
     assert len(policies) == 1
 
 
+def test_policy_iteration_takes_the_first_of_equally_good_actions():
+    # Action 0 pays most at once; 1 and 2 lead to where every step pays 1, and differ by less than rounding.
+    to_pay = torch.tensor([[[1, 0], [0, 1], [0, 1]], [[0, 1]] * 3], dtype=torch.float64)
+    reward = torch.tensor([[0.5, 0.1, 0.1 + 1e-14], [1, 1, 1]], dtype=torch.float64)
+    policy, policies = policy_iteration(TabularMDP(to_pay, reward, torch.tensor([1.0, 0.0]).double()), 0.9)
+    assert len(policies) == 2 and policies[0][0].tolist() == [1, 0, 0] and policy[0].tolist() == [0, 1, 0]
+
+
 def test_sampling_follows_the_probabilities():
     # 200,000 draws: five standard errors of a frequency are at most 5·√(0.25/200000) = 0.0056, so a
     # correct sampler fails less than once in a million.

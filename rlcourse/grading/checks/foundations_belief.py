@@ -62,8 +62,8 @@ _BLIND = (table([0.5, 0.5]), 0, 1, ROOMS, table([[0.5, 0.5], [0.5, 0.5]]))
 QUESTION = Question(
     "q2", "Keep a belief", "F3", {"belief_update": belief_update}, difficulty=2, importance=4, minutes=15,
     values=(
-        # Prediction (0.5·0.9 + 0.5·0.5, 0.5·0.1 + 0.5·0.5) = (0.7, 0.3); weighed (0.63, 0.03) = (21, 1)/22.
-        _case("a look at one room", (table([0.5, 0.5]), 0, 0, ROOMS, _LOOK), table([21 / 22, 1 / 22]), points=1,
+        # Prediction (0.25·0.9 + 0.75·0.5, 0.25·0.1 + 0.75·0.5) = (0.6, 0.4); weighed (0.54, 0.04) = (27, 2)/29.
+        _case("a look at one room", (table([0.25, 0.75]), 0, 0, ROOMS, _LOOK), table([27 / 29, 2 / 29]), points=1,
               by_hand=True),
         # Prediction (0.25·0.2 + 0.75·1, 0.25·0.8) = (0.8, 0.2); weighed (0.08, 0.18) = (4, 9)/13.
         _case("a look at the other", (table([0.25, 0.75]), 1, 1, ROOMS, _LOOK), table([4 / 13, 9 / 13]), points=2,
@@ -71,7 +71,7 @@ QUESTION = Question(
         _case("three states", _THREE, belief_update(*_THREE), points=1),
     ),
     properties=(
-        # The prediction alone, as in the first case: (0.7, 0.3).
+        # The prediction alone: (0.5·0.9 + 0.5·0.5, 0.5·0.1 + 0.5·0.5) = (0.7, 0.3).
         Case("a look that says nothing", lambda f: f.belief_update(*_BLIND), table([0.7, 0.3]),
              "Where every state gives the same observation, only the move changes the belief.", points=1,
              by_hand=True),

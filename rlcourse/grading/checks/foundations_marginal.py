@@ -21,6 +21,8 @@ _SLIPS = (
      "You add up all actions as if each were taken for certain. Weight action k in state j by policy[j, k]."),
     (lambda T, m, p: torch.einsum("ijk,jk->i", T, p),
      "Every state counts the same in your sum. Weight state j by its probability marginal[j]."),
+    (lambda T, m, p: torch.einsum("ijk,j,jk->j", T, m, p),
+     "This is the marginal that you began with: you sum over the next states. Sum over j and k, and leave i."),
 )
 
 

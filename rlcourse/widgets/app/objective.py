@@ -26,13 +26,13 @@ def objective() -> Explorer:
         describe=describe, size=(9, 4.8),
         try_this=(
             "Drag the time from 0 and follow the probability along the arrows. When does the upper curve "
-            "leave zero, and where is the probability one step after it has reached the star?",
+            "first rise, and where is the probability one step after it has reached the star?",
             "With the time at 60, raise the slip from 0 to 0.05 and watch the arrows and the sum. Do the "
             "same at 95 % of the best policy, and at 100 %.",
             "At 100 % and no slip, drag the time to its end. Does the picture on the left ever settle? "
             "Which of the curves does? Now give it 5 % of random moves.",
             "Change to the four rooms and move only the discount. Which curves move, and which do not? "
-            "From which γ downwards is the star, twenty steps away, worth less than a tenth?"),
+            "The star is twenty steps away: from which γ downwards is the discounted sum below a tenth?"),
         prediction=Prediction(
             question="on the edge of a cliff an agent follows the best policy on 90 % of its moves and "
                      "a random one on the rest. Now the floor becomes slippery (slip 0.05), and the best "
