@@ -635,7 +635,7 @@ heads = {"regression": (RegressionHead, 300), "one Gaussian": (GaussianHead, 300
 policies = {}
 for name, (head, steps) in heads.items():
     policy = Policy(head(2, 1, runs=runs, seed=0, hidden=(32, 32)), fork.action_space,
-                    encode=lambda o: o / torch.tensor([4.0, 0.7]) - torch.tensor([1.0, 0.0]))
+                    encode=lambda o: o / o.new_tensor([4.0, 0.7]) - o.new_tensor([1.0, 0.0]))
     training = behaviour_cloning.train(policy, obs, action, behaviour_cloning.Config(steps=steps), seed=0)
     policies[name] = watch(training, steps, draw=losses(name), name=f"cloning with {name}", size=(7, 1.6)).policy
 
@@ -647,7 +647,8 @@ for name, (head, steps) in heads.items():
 # %% tags=["unstable-picture"]
 tree_hits, drives = {}, {"demonstrators": torch.cat([demonstrations.obs, demonstrations.next_obs[-1:]])[:, 0, :24]}
 for name, policy in policies.items():
-    driven = rollout(fork_source(200, "test drives"), policy.to("cpu"), fork.steps_to_tree, random=generator(0, name))
+    policy = policy.to("cpu", torch.float64)  # training may have moved it
+    driven = rollout(fork_source(200, "test drives"), policy, fork.steps_to_tree, random=generator(0, name))
     tree_hits[name] = 1 - driven.reward.sum(0).mean(-1).numpy()
     drives[name] = torch.cat([driven.obs, driven.next_obs[-1:]])[:, 0, :24]
 

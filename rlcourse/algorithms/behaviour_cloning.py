@@ -68,7 +68,8 @@ def train(policy: Policy, obs: Tensor, action: Tensor, config: Config, *, seed: 
     for name, data in (("obs", obs), ("action", action)):
         require(bool(torch.isfinite(data).all()), name, "finite numbers", "NaN or infinity")
     device = training_device() if device is None else torch.device(device)
-    return _updates(policy.to(device), obs.to(device), action.to(device), config, seed)
+    dtype = torch.float32 if device.type == "mps" else obs.dtype  # MPS knows no float64
+    return _updates(policy.to(device, dtype), obs.to(device, dtype), action.to(device, dtype), config, seed)
 
 
 def _updates(policy, obs, action, config, seed):

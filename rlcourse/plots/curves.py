@@ -39,6 +39,7 @@ def curves(series: Mapping[str, tuple], *, title: str, xlabel: str, ylabel: str,
     with style():
         figure = new_figure(size)
         draw_curves(figure.subplots(), series, title=title, xlabel=xlabel, ylabel=ylabel, log=log)
+    figure.set_label(_in_words(title, ylabel, xlabel, series))
     return figure
 
 
@@ -48,6 +49,8 @@ def panels(plots: Sequence[Mapping], *, size: tuple[float, float] = (10, 3.4)) -
         figure = new_figure(size)
         for axes, plot in zip(np.atleast_1d(figure.subplots(1, len(plots))), plots):
             draw_curves(axes, **plot)
+    figure.set_label("; ".join(_in_words(plot["title"], plot["ylabel"], plot["xlabel"], plot["series"])
+                               for plot in plots))
     return figure
 
 
@@ -70,4 +73,10 @@ def runs(series: Mapping[str, np.ndarray], *, title: str, xlabel: str, ylabel: s
             axes.axhline(level, color=PALETTE["grey"], linestyle=LINE_STYLES["dotted"], label=label)
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.set_label(_in_words(title, ylabel, xlabel, series))
     return figure
+
+
+def _in_words(title: str, ylabel: str, xlabel: str, series: Mapping) -> str:
+    """The alternative text of one panel."""
+    return f"{title}: {ylabel} against {xlabel} for {', '.join(series)}"

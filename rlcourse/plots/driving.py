@@ -48,6 +48,7 @@ def drives_picture(car: Car, drives: dict[str, tuple[Tensor, Tensor]]) -> Figure
             draw_track(axes, car)
             draw_drives(axes, car, states, on_road)
             axes.set_title(name)
+    figure.set_label(f"Drives on the track for {', '.join(drives)}; crosses where one left the road")
     return figure
 
 

@@ -37,6 +37,7 @@ def lane_picture(expert_action: np.ndarray, visits: np.ndarray) -> Figure:
         for side in (-half_width, half_width):
             axes.axvspan(side - 0.5, side + 0.5, color=PALETTE["vermilion"], alpha=0.15, linewidth=0)
             axes.text(side, 1.3, "ditch", ha="center", color=PALETTE["vermilion"])
+    figure.set_label("Cross-section of the lane: the expert's action in every cell, and how often the data visit it")
     return figure
 
 
@@ -61,6 +62,7 @@ def tightropes_picture() -> Figure:
             if recoverable:
                 _arrow(axes, 2.45, 0.55, -0.1, "blue", "-0.25")
                 axes.text(1.5, -0.75, "climb", ha="center", color=PALETTE["blue"])
+    figure.set_label("Two tightropes as graphs: on the left a fall is final, on the right climbing leads back")
     return figure
 
 
@@ -95,6 +97,7 @@ def fork_picture(drives: dict[str, np.ndarray], tree_at: float, tree_radius: flo
             axes.set(title=name, xlim=(0, tree_at + 0.5), ylim=(-2.2, 2.2))
         figure.supxlabel("distance [m]", fontsize=10)
         figure.supylabel("offset [m]", fontsize=10)
+    figure.set_label(f"Drives seen from above, and the tree, for {', '.join(drives)}")
     return figure
 
 
@@ -112,4 +115,5 @@ def room_picture(probabilities: dict[str, np.ndarray]) -> Figure:
             axes.set(title=name, xticks=[], yticks=[])
             axes.grid(False)
         figure.colorbar(image, ax=list(grid), label="probability of\nreaching the cell", shrink=0.8)
+    figure.set_label(f"Probability of reaching every cell of the room for {', '.join(probabilities)}")
     return figure
