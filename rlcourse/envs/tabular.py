@@ -114,7 +114,10 @@ def sample_index(probs: Tensor, noise: Tensor) -> Tensor:
     `right=True` keeps an outcome of probability zero from ever being drawn, and the clamp guards
     against a cumulative sum that rounding left below the largest uniform.
     """
-    cdf = probs.cumsum(-1).expand(*noise.shape, probs.shape[-1]).contiguous()
+    outcomes = probs.shape[-1]
+    cdf = probs.cumsum(-1).expand(*noise.shape, outcomes).contiguous()
     index = torch.searchsorted(cdf, noise.unsqueeze(-1).contiguous(), right=True).squeeze(-1)
-    last_possible = probs.shape[-1] - 1 - (probs > 0).flip(-1).to(torch.int64).argmax(-1)
-    return torch.minimum(index, last_possible.expand_as(index))
+    if bool((index == outcomes).any()):
+        last_possible = outcomes - 1 - (probs > 0).flip(-1).to(torch.int64).argmax(-1)
+        index = torch.minimum(index, last_possible.expand_as(index))
+    return index

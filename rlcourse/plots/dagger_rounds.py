@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from .distribution_shift import place_names
+from .distribution_shift import paint, place_names
 from .style import LINE_STYLES, PALETTE
 
 
@@ -54,7 +54,7 @@ def update(artists: dict, frame) -> list:
     half_width = len(frame.covered) // 2
     offsets, rounds = np.arange(-half_width, half_width + 1), np.arange(len(frame.costs))
     labelled = offsets[frame.covered]
-    artists["image"].set_data(frame.learner_by_step.T)
+    paint(artists["image"], frame.learner_by_step.T)
     artists["covered"].set_data(np.full(len(labelled), 0.97 * (len(frame.learner_by_step) - 1)), labelled)
     for name, density in (("data", frame.data_density), ("learner", frame.learner_density)):
         # Places that cannot be reached at all (most, on a rope) are left out, not drawn at zero.

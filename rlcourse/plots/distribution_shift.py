@@ -39,6 +39,11 @@ def _density(figure, axes, title, half_width, longest):
     return image
 
 
+def paint(image, values: np.ndarray) -> None:
+    """Give an image its new colours, one a cell: matplotlib would colour every pixel, ten times as many."""
+    image.set_data(image.cmap(image.norm(values), bytes=True))
+
+
 def place_names(axes, half_width) -> list:
     """Three empty labels beside the axis, at its bottom, middle and top: they change with the world.
 
@@ -84,8 +89,8 @@ def _legend(axes, handles, place):
 def update(artists: dict, frame) -> list:
     """Move every artist to a new frame; returns those that moved."""
     times, horizons = np.arange(len(frame.shift)), np.arange(1, len(frame.cost) + 1)
-    artists["data"].set_data(frame.data_density.T)
-    artists["learner"].set_data(frame.learner_density.T)
+    paint(artists["data"], frame.data_density.T)
+    paint(artists["learner"], frame.learner_density.T)
     shown = np.flatnonzero(frame.covered) - len(frame.covered) // 2
     artists["covered"].set_data(np.full(len(shown), 0.98 * times[-1]), shown)
     for line, offsets in zip(artists["drives"], frame.drives.T):
