@@ -984,12 +984,15 @@ for name, (problem, teacher, cost) in problems.items():
 #
 # The same loop, with networks. The teacher drives once, then the learner drives ten times a round, and the teacher says
 # for every picture on the way what it would have done. Watch the share of drives that leave the road
-# ([`learning_to_drive`](../rlcourse/plots/driving.py)).
+# ([`learning_to_drive`](../rlcourse/plots/driving.py)). If you have done the exercise, the loop that teaches here is
+# *yours*; the first line of the output says so.
 
 # %% tags=["unstable-picture"]
+from rlcourse.grading import exercise
 from rlcourse.plots.driving import learning_to_drive
 
-learning = camera_imitation.train(car, car_expert(car), camera_imitation.Config(rounds=4), seed=0)
+loop = exercise("02_imitation").mine("dagger")
+learning = camera_imitation.train(car, car_expert(car), camera_imitation.Config(rounds=4), seed=0, dagger=loop)
 taught = watch(learning, 4, draw=learning_to_drive(car), name="DAgger on the camera car", size=(8, 2.6))
 
 # %%

@@ -91,7 +91,8 @@ def _points(questions: dict[str, dict]) -> str:
         return ""
     earned = sum(question["earned"] for question in questions.values())
     points = sum(question["points"] for question in questions.values())
-    return f"{earned:g} of {points:g} ({len(questions)} question{'s' if len(questions) > 1 else ''} tried)"
+    right = sum(question["earned"] == question["points"] for question in questions.values())
+    return f"{earned:g} of {points:g} ({right} of {len(questions)} tried right)"
 
 
 def _lecture(ID: str, topic: dict) -> str:

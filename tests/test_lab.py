@@ -162,8 +162,8 @@ def test_a_written_topic_shows_its_heading_widget_questions_and_functions(root):
 
 @pytest.mark.parametrize("kept, shown", [
     ('{"exercises": {"02_imitation": {"q1": {"earned": 2.5, "points": 4}, '
-     '"q2": {"earned": 3, "points": 3}}}}', "5.5 of 7 (2 questions tried)"),
-    ('{"exercises": {"02_imitation": {"q1": {"earned": 0, "points": 4}}}}', "0 of 4 (1 question tried)"),
+     '"q2": {"earned": 3, "points": 3}}}}', "5.5 of 7 (1 of 2 tried right)"),
+    ('{"exercises": {"02_imitation": {"q1": {"earned": 0, "points": 4}}}}', "0 of 4 (0 of 1 tried right)"),
     ("{}", ""), ("{half", ""), ("[]", ""), (None, ""),
 ])
 def test_the_progress(root, kept, shown):
