@@ -68,28 +68,33 @@ def world_tables(world: str):
             tightrope.mistake_cost(recoverable), [HALF_WIDTH, 0])
 
 
-def cloned_policy(mdp, expert_policy: torch.Tensor, noise: float, epsilon: float):
+@cache
+def expert_marginals(world: str, noise: float) -> torch.Tensor:
+    """p(sₜ) of the expert with noise in what it executes [LONGEST + 1, S]; remembered."""
+    mdp, expert_policy, _, _ = world_tables(world)
+    return state_marginals(mdp, noisy_expert(expert_policy, noise), LONGEST)
+
+
+def cloned_policy(world: str, noise: float, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
     """(π, covered): the clone of 20 noisy demonstrations of 100 steps, and what they cover.
 
     A state counts as covered if the demonstrations are expected to visit it at least once. Its
     label is the expert's own action, and the clone errs there with probability ε; elsewhere it
     takes the most frequent action of the data.
     """
-    marginals = state_marginals(mdp, noisy_expert(expert_policy, noise), DEMONSTRATION_STEPS)
-    visits = DEMONSTRATIONS * marginals[:-1].sum(0)
+    visits = DEMONSTRATIONS * expert_marginals(world, noise)[:DEMONSTRATION_STEPS].sum(0)
     covered = visits >= 1
-    counts = torch.where(covered[:, None], visits[:, None] * expert_policy, 0.0)
+    counts = torch.where(covered[:, None], visits[:, None] * world_tables(world)[1], 0.0)
     return imperfect(clone(counts, most_frequent_action(counts)), covered, epsilon), covered
 
 
 @cache
 def every_horizon(epsilon: float, noise: float, world: str) -> Frame:
     """All that does not depend on the horizon, as the frame of T = 1; remembered."""
-    mdp, expert_policy, cost_table, row = world_tables(world)
-    policy, covered = cloned_policy(mdp, expert_policy, noise, epsilon)
+    mdp, _, cost_table, row = world_tables(world)
+    policy, covered = cloned_policy(world, noise, epsilon)
     learner = state_marginals(mdp, policy, 2 * LONGEST)
-    data = state_marginals(mdp, noisy_expert(expert_policy, noise), LONGEST)
-    clean = state_marginals(mdp, expert_policy, LONGEST)
+    data, clean = expert_marginals(world, noise), expert_marginals(world, 0.0)
     drives = drive(mdp, policy[None], DRIVES, LONGEST + 1, generator(0, "distribution-shift drives"))
     cost = exact_cost(learner, policy, cost_table).cumsum(0)
     steps = torch.arange(1, 2 * LONGEST + 1, dtype=torch.float64)
