@@ -1,5 +1,6 @@
 """The annotations of the library are checked in tests: a silent check would be worse than none."""
 
+import jaxtyping
 import pytest
 import torch
 from jaxtyping import Float, TypeCheckError, jaxtyped
@@ -7,6 +8,11 @@ from torch import Tensor
 from typechecker import check
 
 from rlcourse.core.seeding import uniforms
+from rlcourse.envs.tabular import TabularMDP
+from rlcourse.equations.foundations import belief_correct
+from rlcourse.equations.imitation import distribution_shift_bound
+from rlcourse.exact.evaluation import q_from_value
+from rlcourse.exact.propagation import total_variation
 
 
 @jaxtyped(typechecker=check)
@@ -36,6 +42,28 @@ def test_wrong_shapes_types_and_results_are_refused(reward, value, discount):
 def test_the_library_is_checked():
     with pytest.raises(TypeCheckError):
         uniforms((2,), "no generator")
+
+
+HALVES = torch.full((3, 2), 0.5, dtype=torch.float64)
+TWO_BY_TWO = TabularMDP(torch.full((2, 2, 2), 0.5), torch.eye(2), torch.tensor([1.0, 0.0]))
+A_COLUMN_TOO_MANY = [  # a shape [B, 1] where [B] belongs: what each would return, and the call
+    ((3, 3, 2), lambda: belief_correct(HALVES, torch.zeros(3, 1, dtype=torch.int64), HALVES[:2])),
+    ((3, 3), lambda: total_variation(HALVES, HALVES[:, None])),
+    ((2, 2, 2), lambda: q_from_value(TWO_BY_TWO, torch.ones(2, 1), 0.9)),
+]
+
+
+@pytest.mark.parametrize("shape, call", A_COLUMN_TOO_MANY)
+def test_an_equation_refuses_what_would_broadcast_without_a_word(shape, call):
+    with pytest.raises(TypeCheckError):
+        call()
+    jaxtyping.config.update("jaxtyping_disable", True)  # as for users; the fixture switches it on again
+    assert call().shape == shape
+
+
+def test_arguments_that_may_broadcast_still_do():
+    epsilon, time = torch.tensor([[0.1], [0.2]]), torch.arange(3)
+    assert distribution_shift_bound(epsilon, time).shape == (2, 3)
 
 
 def test_where_an_error_is_expected_it_is_the_librarys_own():

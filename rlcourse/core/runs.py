@@ -8,19 +8,21 @@ the course can show an interval while it is being trained.
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from .check import require
 
 
-def samples_by_run(rollout: Tensor) -> Tensor:
+def samples_by_run(rollout: Shaped[Tensor, "T R N *rest"]) -> Shaped[Tensor, "R T*N *rest"]:
     """[T, R, N, …] → [R, T·N, …]: one row of samples for each run's network."""
     require(rollout.ndim >= 3, "rollout", "shape [T, R, N, …]", list(rollout.shape))
     moved = rollout.movedim(1, 0)
     return moved.reshape(moved.shape[0], -1, *moved.shape[3:])
 
 
-def rollout_by_run(samples: Tensor, horizon: int) -> Tensor:
+def rollout_by_run(samples: Shaped[Tensor, "R n *rest"],
+                   horizon: int) -> Shaped[Tensor, "{horizon} R n//{horizon} *rest"]:
     """[R, T·N, …] → [T, R, N, …]: the inverse of `samples_by_run`."""
     require(samples.ndim >= 2 and samples.shape[1] % horizon == 0, "samples",
             f"shape [R, T·N, …] with T = {horizon}", list(samples.shape))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.check import require, require_count, require_probabilities, require_shape
@@ -108,7 +109,7 @@ class TabularMDP(Dynamics):
         return self.terminal[next_state]
 
 
-def sample_index(probs: Tensor, noise: Tensor) -> Tensor:
+def sample_index(probs: Float[Tensor, "*#B n"], noise: Float[Tensor, "*B"]) -> Int[Tensor, "*B"]:
     """The inverse cdf: index i [*B] with cdf(i−1) <= u < cdf(i), for probs [*B, n] and u [*B].
 
     `right=True` keeps an outcome of probability zero from ever being drawn, and the clamp guards

@@ -1,12 +1,13 @@
 """Equations of lecture 01: the transition operator, Bellman backups, objectives, Bayes' filter."""
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.check import require, require_probabilities, require_shape, require_unit_interval
 
 
-def transition_operator(transition_probs: Tensor) -> Tensor:
+def transition_operator(transition_probs: Float[Tensor, "S A S"]) -> Float[Tensor, "S S A"]:
     """T[i, j, k] = p(sₜ₊₁ = i | sₜ = j, aₜ = k): [S', S, A] from p(s'|s, a) [S, A, S'].
 
     The same numbers in the order in which the marginal update sums them: next state, state,
@@ -16,7 +17,8 @@ def transition_operator(transition_probs: Tensor) -> Tensor:
     return transition_probs.permute(2, 0, 1)
 
 
-def next_marginal(operator: Tensor, marginal: Tensor, policy: Tensor) -> Tensor:
+def next_marginal(operator: Float[Tensor, "S S A"], marginal: Float[Tensor, "*B S"],
+                  policy: Float[Tensor, "S A"]) -> Float[Tensor, "*B S"]:
     """μₜ₊₁,ᵢ = Σ_j Σ_k T[i, j, k] μₜ,ⱼ π(k|j): [*B, S] from [*B, S].
 
     `operator` [S', S, A] as `transition_operator` gives it and `policy` [S, A], whose rows are
@@ -31,7 +33,8 @@ def next_marginal(operator: Tensor, marginal: Tensor, policy: Tensor) -> Tensor:
     return torch.einsum("ijk,...j,jk->...i", operator, marginal, policy)
 
 
-def bellman_q(value: Tensor, transition_probs: Tensor, reward_table: Tensor, *, discount: float) -> Tensor:
+def bellman_q(value: Float[Tensor, "*B S"], transition_probs: Float[Tensor, "S A S"],
+              reward_table: Float[Tensor, "S A"], *, discount: float) -> Float[Tensor, "*B S A"]:
     """Q(s, a) = r(s, a) + γ Σ_s' p(s'|s, a) V(s'): [*B, S, A] from V [*B, S] (Bellman 1957)."""
     require_shape("transition_probs", transition_probs, ("S", "A", "S"))
     require_shape("reward_table", reward_table, tuple(transition_probs.shape[:2]))
@@ -40,8 +43,9 @@ def bellman_q(value: Tensor, transition_probs: Tensor, reward_table: Tensor, *, 
     return reward_table + discount * torch.einsum("sax,...x->...sa", transition_probs, value)
 
 
-def bellman_backup(value: Tensor, policy: Tensor, transition_probs: Tensor, reward_table: Tensor, *,
-                   discount: float) -> Tensor:
+def bellman_backup(value: Float[Tensor, "*B S"], policy: Float[Tensor, "S A"],
+                   transition_probs: Float[Tensor, "S A S"], reward_table: Float[Tensor, "S A"], *,
+                   discount: float) -> Float[Tensor, "*B S"]:
     """(B^π V)(s) = Σₐ π(a|s) [r(s, a) + γ Σ_s' p(s'|s, a) V(s')]: [*B, S] from V [*B, S].
 
     A γ-contraction in the largest-error norm whose fixed point is V^π. (Lecture 01, F5.)
@@ -51,8 +55,9 @@ def bellman_backup(value: Tensor, policy: Tensor, transition_probs: Tensor, rewa
     return (policy * bellman_q(value, transition_probs, reward_table, discount=discount)).sum(-1)
 
 
-def bellman_optimality_backup(value: Tensor, transition_probs: Tensor, reward_table: Tensor, *,
-                              discount: float) -> Tensor:
+def bellman_optimality_backup(value: Float[Tensor, "*B S"], transition_probs: Float[Tensor, "S A S"],
+                              reward_table: Float[Tensor, "S A"], *,
+                              discount: float) -> Float[Tensor, "*B S"]:
     """(B* V)(s) = maxₐ [r(s, a) + γ Σ_s' p(s'|s, a) V(s')]: [*B, S] from V [*B, S].
 
     Also a γ-contraction; its fixed point is V* (Bellman 1957). (Lecture 01, F5.)
@@ -60,7 +65,8 @@ def bellman_optimality_backup(value: Tensor, transition_probs: Tensor, reward_ta
     return bellman_q(value, transition_probs, reward_table, discount=discount).max(-1).values
 
 
-def expected_reward(marginal: Tensor, policy: Tensor, reward_table: Tensor) -> Tensor:
+def expected_reward(marginal: Float[Tensor, "*B S"], policy: Float[Tensor, "S A"],
+                    reward_table: Float[Tensor, "S A"]) -> Float[Tensor, "*B"]:
     """E r(sₜ, aₜ) = Σ_s p(sₜ = s) Σₐ π(a|s) r(s, a): [*B] from marginals [*B, S].
 
     With a stationary distribution in the place of the marginal this is the average reward, the
@@ -72,12 +78,12 @@ def expected_reward(marginal: Tensor, policy: Tensor, reward_table: Tensor) -> T
     return marginal @ (policy * reward_table).sum(-1)
 
 
-def finite_horizon_objective(step_reward: Tensor) -> Tensor:
+def finite_horizon_objective(step_reward: Float[Tensor, "T *B"]) -> Float[Tensor, "*B"]:
     """Σ_{t=0}^{T−1} E r(sₜ, aₜ): [*B] from expected (or sampled) rewards [T, *B]."""
     return step_reward.sum(0)
 
 
-def discounted_objective(step_reward: Tensor, *, discount: float) -> Tensor:
+def discounted_objective(step_reward: Float[Tensor, "T *B"], *, discount: float) -> Float[Tensor, "*B"]:
     """Σ_{t=0}^{T−1} γᵗ E r(sₜ, aₜ): [*B] from expected (or sampled) rewards [T, *B].
 
     The infinite sum is missed by at most γᵀ max|r| / (1 − γ).
@@ -87,7 +93,8 @@ def discounted_objective(step_reward: Tensor, *, discount: float) -> Tensor:
     return torch.tensordot(discount ** steps, step_reward, dims=1)
 
 
-def belief_correct(prior: Tensor, observation: Tensor, observation_probs: Tensor) -> Tensor:
+def belief_correct(prior: Float[Tensor, "*B S"], observation: Int[Tensor, "*B"],
+                   observation_probs: Float[Tensor, "S O"]) -> Float[Tensor, "*B S"]:
     """b(s) = p(o|s) b̄(s) / Σ_s' p(o|s') b̄(s'): Bayes' rule for one observation, [*B, S].
 
     `prior` b̄ [*B, S], `observation` [*B] (int64), `observation_probs` p(o|s) [S, O]. With
@@ -103,8 +110,9 @@ def belief_correct(prior: Tensor, observation: Tensor, observation_probs: Tensor
     return joint / evidence
 
 
-def belief_update(belief: Tensor, action: Tensor, observation: Tensor, transition_probs: Tensor,
-                  observation_probs: Tensor) -> Tensor:
+def belief_update(belief: Float[Tensor, "*B S"], action: Int[Tensor, "*B"], observation: Int[Tensor, "*B"],
+                  transition_probs: Float[Tensor, "S A S"],
+                  observation_probs: Float[Tensor, "S O"]) -> Float[Tensor, "*B S"]:
     """b'(s') ∝ p(o'|s') Σ_s p(s'|s, a) b(s): Bayes' filter, [*B, S] from [*B, S].
 
     First predict with the action [*B] (int64) that was taken, then correct with the observation

@@ -5,12 +5,14 @@ drives is computed in `exact.goals`.
 """
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from ..core.check import require, require_shape
 
 
-def relabel(states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def relabel(states: Shaped[Tensor, "_ *B"], actions: Shaped[Tensor, "T *B"]) -> tuple[
+        Shaped[Tensor, "pairs *B"], Shaped[Tensor, "pairs *B"], Shaped[Tensor, "pairs *B"]]:
     """(state, goal, action) = (sₜ, sₖ, aₜ) for all 0 ≤ t < k ≤ T: aₜ was taken on the way to sₖ.
 
     Whatever the driver was told to do, it did reach s_k, so a_t is a label for the goal s_k. In

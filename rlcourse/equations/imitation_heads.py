@@ -9,12 +9,13 @@ Derived in lecture 02, section I5.
 import math
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.check import require, require_count, require_shape
 
 
-def squared_error(action: Tensor, prediction: Tensor) -> Tensor:
+def squared_error(action: Float[Tensor, "*B D"], prediction: Float[Tensor, "*B D"]) -> Float[Tensor, "*B"]:
     """‖a − f(o)‖² = Σ_d (a_d − f_d)²   [*B, D], [*B, D] → [*B].
 
     Its expectation is smallest at f(o) = E[a | o]: with two good actions, at the one between
@@ -24,7 +25,8 @@ def squared_error(action: Tensor, prediction: Tensor) -> Tensor:
     return (action - prediction).square().sum(-1)
 
 
-def gaussian_nll(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+def gaussian_nll(action: Float[Tensor, "*B D"], mean: Float[Tensor, "*B D"],
+                 log_std: Float[Tensor, "*B D"]) -> Float[Tensor, "*B"]:
     """−log N(a; μ, diag σ²) = Σ_d [ ½((a_d − μ_d)/σ_d)² + log σ_d + ½ log 2π ]   → [*B].
 
     `action`, `mean`, `log_std` (= log σ) are [*B, D]. With σ held fixed this is the squared
@@ -35,7 +37,8 @@ def gaussian_nll(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return (0.5 * standardised.square() + log_std + 0.5 * math.log(2.0 * math.pi)).sum(-1)
 
 
-def mixture_log_prob(action: Tensor, logits: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+def mixture_log_prob(action: Float[Tensor, "*B D"], logits: Float[Tensor, "*B K"],
+                     mean: Float[Tensor, "*B K D"], log_std: Float[Tensor, "*B K D"]) -> Float[Tensor, "*B"]:
     """log p(a|o) = log Σ_k w_k N(a; μ_k, diag σ_k²),   w = softmax(logits)   → [*B].
 
     `action` [*B, D], `logits` [*B, K], `mean` and `log_std` [*B, K, D]. The sum is taken in
@@ -52,7 +55,7 @@ def mixture_log_prob(action: Tensor, logits: Tensor, mean: Tensor, log_std: Tens
     return torch.logsumexp(torch.log_softmax(logits, dim=-1) + component, dim=-1)
 
 
-def bin_index(action: Tensor, *, low: float, high: float, bins: int) -> Tensor:
+def bin_index(action: Float[Tensor, "*B"], *, low: float, high: float, bins: int) -> Int[Tensor, "*B"]:
     """k_d = ⌊(a_d − low) / w⌋ with w = (high − low)/bins: int64 in 0 … bins − 1, shape of `action`.
 
     The last bin includes `high` itself. Errors: ValueError on an action outside [low, high].
@@ -66,7 +69,8 @@ def bin_index(action: Tensor, *, low: float, high: float, bins: int) -> Tensor:
     return scaled.long().clamp(max=bins - 1)
 
 
-def autoregressive_log_prob(logits: Tensor, index: Tensor, *, bin_width: float) -> Tensor:
+def autoregressive_log_prob(logits: Float[Tensor, "*B D M"], index: Int[Tensor, "*B D"], *,
+                            bin_width: float) -> Float[Tensor, "*B"]:
     """log p(a|o) = Σ_d [ log P(k_d | k_1 … k_{d−1}, o) − log w ]   → [*B].
 
     `logits` [*B, D, M]: row d are the network's scores for the M bins of dimension d, computed
@@ -84,7 +88,7 @@ def autoregressive_log_prob(logits: Tensor, index: Tensor, *, bin_width: float) 
     return (log_probs - math.log(bin_width)).sum(-1)
 
 
-def standard_normal_kl(mean: Tensor, log_std: Tensor) -> Tensor:
+def standard_normal_kl(mean: Float[Tensor, "*B L"], log_std: Float[Tensor, "*B L"]) -> Float[Tensor, "*B"]:
     """KL( N(m, diag s²) ‖ N(0, I) ) = ½ Σ_j (m_j² + s_j² − 1) − Σ_j log s_j   [*B, L] → [*B].
 
     Zero only where m = 0 and s = 1. Kingma & Welling 2014, appendix B.
@@ -93,8 +97,9 @@ def standard_normal_kl(mean: Tensor, log_std: Tensor) -> Tensor:
     return (0.5 * (mean.square() + torch.exp(2.0 * log_std) - 1.0) - log_std).sum(-1)
 
 
-def negative_elbo(action: Tensor, action_mean: Tensor, action_log_std: Tensor,
-                  latent_mean: Tensor, latent_log_std: Tensor) -> Tensor:
+def negative_elbo(action: Float[Tensor, "*B D"], action_mean: Float[Tensor, "*B D"],
+                  action_log_std: Float[Tensor, "*B D"], latent_mean: Float[Tensor, "*B L"],
+                  latent_log_std: Float[Tensor, "*B L"]) -> Float[Tensor, "*B"]:
     """−ELBO = −log p(a | z, o) + KL( q(z | a, o) ‖ N(0, I) )  ≥  −log p(a | o)   → [*B].
 
     `action_mean`, `action_log_std` [*B, D] are what the decoder makes of one latent z drawn from
@@ -106,7 +111,8 @@ def negative_elbo(action: Tensor, action_mean: Tensor, action_log_std: Tensor,
     return gaussian_nll(action, action_mean, action_log_std) + standard_normal_kl(latent_mean, latent_log_std)
 
 
-def flow_matching_point(start: Tensor, action: Tensor, time: Tensor) -> Tensor:
+def flow_matching_point(start: Float[Tensor, "*B D"], action: Float[Tensor, "*B D"],
+                        time: Float[Tensor, "*B"]) -> Float[Tensor, "*B D"]:
     """a_t = (1 − t) a₀ + t a₁: the straight path from noise a₀ to the action a₁   → [*B, D].
 
     `start` (a₀ ~ N(0, I)) and `action` (a₁) are [*B, D]; `time` (t in [0, 1]) is [*B].
@@ -119,7 +125,8 @@ def flow_matching_point(start: Tensor, action: Tensor, time: Tensor) -> Tensor:
     return (1.0 - weight) * start + weight * action
 
 
-def flow_matching_loss(velocity: Tensor, start: Tensor, action: Tensor) -> Tensor:
+def flow_matching_loss(velocity: Float[Tensor, "*B D"], start: Float[Tensor, "*B D"],
+                       action: Float[Tensor, "*B D"]) -> Float[Tensor, "*B"]:
     """‖v(a_t, t, o) − (a₁ − a₀)‖²   [*B, D] → [*B].
 
     Regression on the velocity of the straight path through a_t. Many paths cross at a_t, and the

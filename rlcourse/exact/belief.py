@@ -1,13 +1,14 @@
 """Exact values in a TabularPOMDP: of a policy without memory, and of the best one with memory."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require_count, require_probabilities, require_shape, require_unit_interval
 from ..envs.pomdp import TabularPOMDP
 
 
-def policy_over_states(pomdp: TabularPOMDP, observation_policy: Tensor) -> Tensor:
+def policy_over_states(pomdp: TabularPOMDP, observation_policy: Float[Tensor, "O A"]) -> Float[Tensor, "S A"]:
     """π(a|s) = Σ_o p(o|s) π(a|o): what a memoryless policy [O, A] does in each state, [S, A].
 
     Exact, since such a policy's action depends on the past only through the state it is in.

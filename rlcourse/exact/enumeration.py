@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.check import require, require_count, require_probabilities, require_shape
@@ -18,13 +19,13 @@ class Trajectories:
     `prob` is p(τ) = p(s₀) Π_t π(aₜ|sₜ) p(sₜ₊₁|sₜ, aₜ), and sums to 1 over all of them.
     """
 
-    state: Tensor
-    action: Tensor
-    reward: Tensor
-    prob: Tensor
+    state: Int[Tensor, "n times"]
+    action: Int[Tensor, "n times-1"]
+    reward: Float[Tensor, "n times-1"]
+    prob: Float[Tensor, " n"]
 
 
-def enumerate_trajectories(mdp: TabularMDP, policy: Tensor, horizon: int,
+def enumerate_trajectories(mdp: TabularMDP, policy: Float[Tensor, "S A"], horizon: int,
                            max_trajectories: int = 500_000) -> Trajectories:
     """All trajectories of `horizon` steps that have a positive probability under π(a|s) [S, A].
 
@@ -72,7 +73,8 @@ def sequence_posterior(pomdp: TabularPOMDP, action: list[int], observation: list
     return {path: prob / evidence for path, prob in joint.items()}
 
 
-def final_state_posterior(pomdp: TabularPOMDP, action: list[int], observation: list[int]) -> Tensor:
+def final_state_posterior(pomdp: TabularPOMDP, action: list[int],
+                          observation: list[int]) -> Float[Tensor, " S"]:
     """p(sₜ | o₀ … oₜ, a₀ … aₜ₋₁) [S]: `sequence_posterior` summed over all but the last state."""
     posterior = torch.zeros(pomdp.num_states, dtype=torch.float64)
     for path, prob in sequence_posterior(pomdp, action, observation).items():

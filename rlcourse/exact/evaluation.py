@@ -1,19 +1,20 @@
 """Exact values of tabular problems: linear solve, finite horizon, value and policy iteration."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_count, require_probabilities, require_shape, require_unit_interval
 from ..envs.tabular import TabularMDP
-from .propagation import policy_by_step, state_chain
+from .propagation import PolicyTable, policy_by_step, state_chain
 
 
-def q_from_value(mdp: TabularMDP, value: Tensor, discount: float) -> Tensor:
+def q_from_value(mdp: TabularMDP, value: Float[Tensor, " S"], discount: float) -> Float[Tensor, "S A"]:
     """Q(s, a) = r(s, a) + γ Σ_s' p(s'|s, a) V(s'): [S, A] from V [S]."""
     return mdp.reward_table + discount * mdp.transition_probs @ value
 
 
-def policy_evaluation(mdp: TabularMDP, policy: Tensor, discount: float) -> Tensor:
+def policy_evaluation(mdp: TabularMDP, policy: Float[Tensor, "S A"], discount: float) -> Float[Tensor, " S"]:
     """V^π [S], the solution of (I − γ P_π) V = r_π by one linear solve.
 
     Needs γ < 1: at γ = 1 the matrix is singular, because P_π has the eigenvalue 1.
@@ -26,8 +27,9 @@ def policy_evaluation(mdp: TabularMDP, policy: Tensor, discount: float) -> Tenso
     return torch.linalg.solve(torch.eye(mdp.num_states, dtype=chain.dtype) - discount * chain, reward)
 
 
-def finite_horizon_values(mdp: TabularMDP, policy: Tensor, horizon: int, reward_table: Tensor | None = None,
-                          discount: float = 1.0) -> tuple[Tensor, Tensor]:
+def finite_horizon_values(mdp: TabularMDP, policy: PolicyTable, horizon: int,
+                          reward_table: Float[Tensor, "S A"] | None = None, discount: float = 1.0
+                          ) -> tuple[Float[Tensor, "{horizon}+1 S"], Float[Tensor, "{horizon} S A"]]:
     """(V, Q) with V[t, s] [T + 1, S] and Q[t, s, a] [T, S, A], backwards from V[T] = 0.
 
     Q[t, s, a] = r(s, a) + γ Σ_s' p(s'|s, a) V[t+1, s'],   V[t, s] = Σₐ πₜ(a|s) Q[t, s, a].
@@ -45,13 +47,13 @@ def finite_horizon_values(mdp: TabularMDP, policy: Tensor, horizon: int, reward_
     return torch.stack(values[::-1]), torch.stack(q_values[::-1])
 
 
-def greedy_policy(q_values: Tensor) -> Tensor:
+def greedy_policy(q_values: Float[Tensor, "*B S A"]) -> Float[Tensor, "*B S A"]:
     """The deterministic policy [*B, S, A] that takes argmaxₐ Q(s, a), the first one at a tie."""
     return torch.nn.functional.one_hot(q_values.argmax(-1), q_values.shape[-1]).to(q_values.dtype)
 
 
-def value_iteration(mdp: TabularMDP, discount: float, tolerance: float = 1e-12,
-                    max_iterations: int = 100_000) -> tuple[Tensor, list[Tensor]]:
+def value_iteration(mdp: TabularMDP, discount: float, tolerance: float = 1e-12, max_iterations: int = 100_000
+                    ) -> tuple[Float[Tensor, " S"], list[Float[Tensor, " S"]]]:
     """V* [S] to within `tolerance`, and every iterate from V = 0 on.
 
     Repeats V ← maxₐ (r + γ P V), a γ-contraction in the largest-error norm (Bellman 1957), until
@@ -68,7 +70,8 @@ def value_iteration(mdp: TabularMDP, discount: float, tolerance: float = 1e-12,
     raise RuntimeError(f"value_iteration: no convergence to {tolerance} in {max_iterations} iterations")
 
 
-def policy_iteration(mdp: TabularMDP, discount: float) -> tuple[Tensor, list[Tensor]]:
+def policy_iteration(mdp: TabularMDP, discount: float
+                     ) -> tuple[Float[Tensor, "S A"], list[Float[Tensor, "S A"]]]:
     """(π* [S, A], the policies on the way), by exact evaluation and greedy improvement.
 
     Each round improves some state and worsens none, or stops (Howard 1960). An action is replaced

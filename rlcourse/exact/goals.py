@@ -5,6 +5,7 @@ Told in lectures/02_imitation, section I6.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_count, require_probabilities, require_shape
@@ -12,8 +13,9 @@ from ..envs.tabular import TabularMDP
 from .propagation import state_chain, state_marginals
 
 
-def relabelled_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Tensor, horizon: int, *,
-                      final: bool = False) -> Tensor:
+def relabelled_counts(mdp: TabularMDP, demonstrators: Float[Tensor, "C S A"],
+                      command_probs: Float[Tensor, " C"], horizon: int, *,
+                      final: bool = False) -> Float[Tensor, "G S A"]:
     """How many training pairs (s, a, g) one demonstration gives in the mean: [G, S, A].
 
     A command c is drawn from `command_probs` [C], and π_c = `demonstrators[c]` [C, S, A] acts for T
@@ -46,8 +48,8 @@ def relabelled_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Ten
     return counts
 
 
-def commanded_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Tensor,
-                     horizon: int) -> Tensor:
+def commanded_counts(mdp: TabularMDP, demonstrators: Float[Tensor, "C S A"],
+                     command_probs: Float[Tensor, " C"], horizon: int) -> Float[Tensor, "C S A"]:
     """The pairs (s, a, c) labelled with the command the demonstrator was given: [C, S, A]."""
     _check(mdp, demonstrators)
     require_shape("command_probs", command_probs, (demonstrators.shape[0],))
@@ -55,7 +57,8 @@ def commanded_counts(mdp: TabularMDP, demonstrators: Tensor, command_probs: Tens
     return command_probs[:, None, None] * visits[..., None] * demonstrators
 
 
-def reach_probability(mdp: TabularMDP, goal_policy: Tensor, horizon: int) -> Tensor:
+def reach_probability(mdp: TabularMDP, goal_policy: Float[Tensor, "G S A"],
+                      horizon: int) -> Float[Tensor, " G"]:
     """P(sₜ = g for some t ≤ T | π(·|·, g)) for every goal: [G].
 
     Forward propagation in the world in which the goal cannot be left.

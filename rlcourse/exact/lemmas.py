@@ -7,22 +7,25 @@ sides sum over where a policy goes. That they agree is the content of the lemmas
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_shape, require_unit_interval
 from ..envs.tabular import TabularMDP
 from .evaluation import finite_horizon_values, policy_evaluation, q_from_value
-from .propagation import state_chain, state_marginals
+from .propagation import PolicyTable, state_chain, state_marginals
 from .stationary import discounted_occupancy
 
 
-def performance_gap(mdp: TabularMDP, new_policy: Tensor, old_policy: Tensor, discount: float) -> float:
+def performance_gap(mdp: TabularMDP, new_policy: Float[Tensor, "S A"], old_policy: Float[Tensor, "S A"],
+                    discount: float) -> float:
     """J(π') − J(π), the left side of the performance-difference lemma: two linear solves."""
     new, old = (policy_evaluation(mdp, policy, discount) for policy in (new_policy, old_policy))
     return float(mdp.initial @ (new - old))
 
 
-def expected_advantage(mdp: TabularMDP, new_policy: Tensor, old_policy: Tensor, discount: float) -> float:
+def expected_advantage(mdp: TabularMDP, new_policy: Float[Tensor, "S A"], old_policy: Float[Tensor, "S A"],
+                       discount: float) -> float:
     """E_π'[Σ_t γᵗ A^π(sₜ, aₜ)], the right side: the old advantages where the *new* policy goes.
 
     = 1/(1 − γ) Σ_s d_π'(s) Σₐ π'(a|s) A^π(s, a), with A^π = Q^π − V^π and the discounted
@@ -34,7 +37,8 @@ def expected_advantage(mdp: TabularMDP, new_policy: Tensor, old_policy: Tensor, 
     return float(occupancy @ (new_policy * advantage).sum(-1)) / (1.0 - discount)
 
 
-def finite_expected_advantage(mdp: TabularMDP, new_policy: Tensor, old_policy: Tensor, horizon: int) -> float:
+def finite_expected_advantage(mdp: TabularMDP, new_policy: PolicyTable, old_policy: PolicyTable,
+                              horizon: int) -> float:
     """E_π'[Σ_{t<T} A^π_t(sₜ, aₜ)]: the same right side for T steps without a discount.
 
     Here values, and so advantages, depend on the time: A^π_t(s, a) = Q^π_t(s, a) − V^π_t(s).
@@ -46,13 +50,15 @@ def finite_expected_advantage(mdp: TabularMDP, new_policy: Tensor, old_policy: T
     return float((marginals * by_state).sum())
 
 
-def simulation_gap(mdp: TabularMDP, model: TabularMDP, policy: Tensor, discount: float) -> Tensor:
+def simulation_gap(mdp: TabularMDP, model: TabularMDP, policy: Float[Tensor, "S A"],
+                   discount: float) -> Float[Tensor, " S"]:
     """V̂^π − V^π [S]: what the model gets wrong, by evaluating the policy in both."""
     _require_same_sizes(mdp, model)
     return policy_evaluation(model, policy, discount) - policy_evaluation(mdp, policy, discount)
 
 
-def simulation_identity(mdp: TabularMDP, model: TabularMDP, policy: Tensor, discount: float) -> Tensor:
+def simulation_identity(mdp: TabularMDP, model: TabularMDP, policy: Float[Tensor, "S A"],
+                        discount: float) -> Float[Tensor, " S"]:
     """(I − γ P̂_π)⁻¹ [r̂_π − r_π + γ (P̂_π − P_π) V^π] [S]: the same gap from one-step errors.
 
     The one-step errors of the model are weighted by where the *model* believes that the policy
@@ -82,7 +88,7 @@ def simulation_bound(mdp: TabularMDP, model: TabularMDP, discount: float) -> flo
     return (reward_error + discount * transition_error * reward_range / (1 - discount)) / (1 - discount)
 
 
-def mixed_model(mdp: TabularMDP, other_probs: Tensor, share: float) -> TabularMDP:
+def mixed_model(mdp: TabularMDP, other_probs: Float[Tensor, "S A S"], share: float) -> TabularMDP:
     """A wrong model: p̂ = (1 − share) p + share · `other_probs` [S, A, S], the rewards kept.
 
     Its one-step error in total variation is at most `share`. Terminal states stay terminal.

@@ -1,13 +1,16 @@
 """Where a policy is, exactly: forward propagation of the state distribution."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_count, require_probabilities, require_shape
 from ..envs.tabular import TabularMDP
 
+PolicyTable = Float[Tensor, "S A"] | Float[Tensor, "T S A"]  # the same at all times, or one table a step
 
-def policy_by_step(policy: Tensor, horizon: int, mdp: TabularMDP) -> Tensor:
+
+def policy_by_step(policy: PolicyTable, horizon: int, mdp: TabularMDP) -> Float[Tensor, "{horizon} S A"]:
     """Bring a policy π(a|s) [S, A] or πₜ(a|s) [T, S, A] into the second form, checked."""
     require(policy.ndim in (2, 3), "policy", "shape [S, A] or [T, S, A]", list(policy.shape))
     sizes = (mdp.num_states, mdp.num_actions)
@@ -16,12 +19,12 @@ def policy_by_step(policy: Tensor, horizon: int, mdp: TabularMDP) -> Tensor:
     return policy.expand(horizon, *sizes)
 
 
-def state_chain(mdp: TabularMDP, policy: Tensor) -> Tensor:
+def state_chain(mdp: TabularMDP, policy: Float[Tensor, "S A"]) -> Float[Tensor, "S S"]:
     """P_π[s, s'] = Σₐ π(a|s) p(s'|s, a): the Markov chain [S, S] of a policy [S, A]."""
     return torch.einsum("sa,sax->sx", policy, mdp.transition_probs)
 
 
-def state_marginals(mdp: TabularMDP, policy: Tensor, horizon: int) -> Tensor:
+def state_marginals(mdp: TabularMDP, policy: PolicyTable, horizon: int) -> Float[Tensor, "{horizon}+1 S"]:
     """p_π(sₜ) for t = 0 … T, one row a step: [T + 1, S].
 
     p_π(sₜ₊₁ = s') = Σ_s p_π(sₜ = s) Σₐ πₜ(a|s) p(s'|s, a). The policy is [S, A], or [T, S, A]
@@ -37,7 +40,8 @@ def state_marginals(mdp: TabularMDP, policy: Tensor, horizon: int) -> Tensor:
     return torch.stack(rows)
 
 
-def exact_cost(marginals: Tensor, policy: Tensor, cost_table: Tensor) -> Tensor:
+def exact_cost(marginals: Float[Tensor, "_ S"], policy: PolicyTable,
+               cost_table: Float[Tensor, "S A"]) -> Float[Tensor, " T"]:
     """E c(sₜ, aₜ) for every step: [T].
 
     Σ_s p_π(sₜ = s) Σₐ πₜ(a|s) c(s, a), from `marginals` [T + 1, S] (the last row is the state
@@ -49,7 +53,7 @@ def exact_cost(marginals: Tensor, policy: Tensor, cost_table: Tensor) -> Tensor:
     return (marginals[:-1] * cost_by_state).sum(-1)
 
 
-def total_variation(first: Tensor, second: Tensor) -> Tensor:
+def total_variation(first: Float[Tensor, "*B S"], second: Float[Tensor, "*B S"]) -> Float[Tensor, "*B"]:
     """½ Σ_s |p(s) − q(s)| [*B] for distributions [*B, S]: between 0 and 1.
 
     It is the largest difference in probability that any event can have under p and q. The L1

@@ -1,6 +1,7 @@
 """Where a policy is in the long run: stationary distribution and discounted occupancy."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_probabilities, require_shape, require_unit_interval
@@ -8,7 +9,7 @@ from ..envs.tabular import TabularMDP
 from .propagation import state_chain
 
 
-def stationary_distribution(mdp: TabularMDP, policy: Tensor) -> Tensor:
+def stationary_distribution(mdp: TabularMDP, policy: Float[Tensor, "S A"]) -> Float[Tensor, " S"]:
     """The μ [S] with μ = P_πᵀ μ and Σ_s μ(s) = 1, by one linear solve.
 
     Exists always; it is unique exactly if the chain has one recurrent class, and a ValueError
@@ -28,7 +29,8 @@ def stationary_distribution(mdp: TabularMDP, policy: Tensor) -> Tensor:
     return torch.linalg.solve(system, right).clamp(min=0.0)
 
 
-def discounted_occupancy(mdp: TabularMDP, policy: Tensor, discount: float) -> Tensor:
+def discounted_occupancy(mdp: TabularMDP, policy: Float[Tensor, "S A"],
+                         discount: float) -> Float[Tensor, " S"]:
     """d(s) = (1 − γ) Σ_{t≥0} γᵗ p_π(sₜ = s) [S], by solving (I − γ P_πᵀ) d = (1 − γ) p(s₀).
 
     The distribution of sₜ at a time t drawn from the geometric law p(t) = (1 − γ) γᵗ; it sums
