@@ -371,8 +371,10 @@ for t in range(5):
 # At $t = 2$ the learner has had one dangerous step on either rope, and the distance is the whole of
 # $2\varepsilon t$: here step 2 of proof B is attained, and the mixture is not even true.
 #
-# Three more slips to recognise: calling the L1 distance the total variation (a factor of two), writing
-# $2(1-\varepsilon)^t$ for $2(1 - (1-\varepsilon)^t)$ (it shrinks with $t$), and stopping at "the error is $\varepsilon T$".
+# Four more slips to recognise: calling the L1 distance the total variation (a factor of two), writing
+# $2(1-\varepsilon)^t$ for $2(1 - (1-\varepsilon)^t)$ (it shrinks with $t$), expanding the sum of proof A with
+# $(1-\varepsilon)(\varepsilon T - 1)$ where $(1-\varepsilon)\,\varepsilon\,(T - 1)$ is meant (negative for small $\varepsilon T$), and stopping at "the error is
+# $\varepsilon T$".
 
 # %% [markdown]
 # ## I3 Why two assumptions

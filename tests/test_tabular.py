@@ -150,6 +150,9 @@ def test_wrong_tables_are_refused():
         policy_evaluation(good, random_policy(3, 2, seed=0), 1.0)
     with pytest.raises(ValueError, match="horizon: expected a whole number"):
         state_marginals(good, random_policy(3, 2, seed=0), -1)
+    with pytest.raises(ValueError, match=r"policy: expected shape \[4, 3, 2\], got \[1, 3, 2\]"):
+        exact_cost(state_marginals(good, random_policy(3, 2, seed=0), 4), random_policy(3, 2, seed=0)[None],
+                   good.reward_table)
 
 
 def test_the_wrong_contraction_shows():

@@ -48,7 +48,10 @@ def exact_cost(marginals: Float[Tensor, "_ S"], policy: PolicyTable,
     after the last action and pays nothing), a policy [S, A] or [T, S, A] and costs [S, A].
     """
     require_shape("marginals", marginals, (None, "S"))
-    require_shape("cost_table", cost_table, (marginals.shape[1], None))
+    steps, states = marginals.shape[0] - 1, marginals.shape[1]
+    require_shape("cost_table", cost_table, (states, "A"))
+    sizes = (states, cost_table.shape[1])
+    require_shape("policy", policy, sizes if policy.ndim == 2 else (steps, *sizes))
     cost_by_state = (policy * cost_table).sum(-1)
     return (marginals[:-1] * cost_by_state).sum(-1)
 
