@@ -149,14 +149,14 @@ def test_objective_against_simulation():
 
 
 @few
-@given(SEEDS, st.floats(0, 0.95))
+@given(SEEDS, st.floats(0, 0.9))
 def test_policy_evaluation_three_ways(seed, discount):
     """Linear solve, repeated backups, and the first terms of the sum over the future."""
     mdp, policy = random_mdp(seed), random_policy(seed)
     solved = policy_evaluation(mdp, policy, discount)
     tables = (mdp.transition_probs, mdp.reward_table)
     value = torch.zeros(3, dtype=torch.float64)
-    for _ in range(600):
+    for _ in range(300):
         value = bellman_backup(value, policy, *tables, discount=discount)
     torch.testing.assert_close(value, solved, rtol=0, atol=1e-9)
     torch.testing.assert_close(bellman_backup(solved, policy, *tables, discount=discount), solved, **EXACT)
