@@ -12,6 +12,7 @@ from rlcourse.algorithms.tabular_imitation import Config, count_labels, drive, t
 from rlcourse.core.seeding import generator
 from rlcourse.envs import lane, tightrope
 from rlcourse.envs.random_problems import random_deterministic_policy, random_mdp
+from rlcourse.envs.tabular import TabularMDP
 from rlcourse.equations.imitation import (clone, cloning_loss, dagger_bound, distribution_shift_bound,
                                           expectation_bound, imperfect, most_frequent_action, no_recovery_cost,
                                           noisy_expert)
@@ -139,6 +140,18 @@ def test_cost_is_at_most_recoverability_times_own_error():
         gap = exact_cost(own, learner, cost).sum() - (mdp.initial * values[0]).sum()
         ratios.append(float(gap / dagger_bound(own_error, torch.tensor(horizon), u)))
     assert max(ratios) <= 1 and max(ratios) > 0.1
+
+
+def test_the_dagger_bound_is_met_where_every_mistake_costs_the_same():
+    """One state, two actions, a mistake costs 5: J = 5 · 0.3 · 10 = 15 by hand, and u = 5."""
+    world = TabularMDP(torch.ones(1, 2, 1, dtype=double), torch.zeros(1, 2, dtype=double), torch.ones(1, dtype=double))
+    cost, teacher = torch.tensor([[0.0, 5.0]], dtype=double), torch.tensor([[1.0, 0.0]], dtype=double)
+    learner = imperfect(teacher, torch.tensor([True]), 0.3)
+    values, q_values = finite_horizon_values(world, teacher, 10, reward_table=cost)
+    u = float((q_values - values[:-1, :, None]).max())
+    total = float(exact_cost(state_marginals(world, learner, 10), learner, cost).sum())
+    bound = float(dagger_bound(torch.tensor(0.3, dtype=double), torch.tensor(10), u))
+    assert u == 5.0 and total == pytest.approx(15.0) == bound
 
 
 def test_noise_reaches_further_and_keeps_the_distribution_whole():
