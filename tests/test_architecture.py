@@ -33,6 +33,7 @@ def test_the_prose_of_the_notebooks_is_spelt_in_british():
     assert not found, "\n" + "\n".join(found)
 
 
+@pytest.mark.slow
 def test_importing_the_library_changes_nothing_outside_it():
     # What other packages change when they are imported is their own matter: they come first.
     modules = [file.module for file in rules.library(ROOT) if not file.module.endswith("__main__")]

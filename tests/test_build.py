@@ -110,6 +110,7 @@ def test_an_exercise_becomes_a_blank_and_an_executed_solution(course):
     assert not any("forgets" in path.read_text(encoding="utf-8") for path in course.rglob("*.ipynb"))
 
 
+@pytest.mark.slow
 def test_building_again_changes_no_byte(course, built, capsys):
     assert build(root=course, only="99_demo") == 0
     assert {name: (course / name).read_bytes() for name in built} == built
@@ -186,6 +187,7 @@ def test_an_unknown_name_is_refused(course, capsys):
     assert capsys.readouterr().out == ("no lecture or exercise is called '02_imitaton'; there are: 99_demo\n")
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_named_and_the_notebook_left_alone(course, built, capsys):
     (course / "lectures" / "99_demo.py").write_text("# %%\nx = 1\n\n# %%\nx / 0\n", encoding="utf-8")
     assert build(root=course, only="99_demo") == 1
@@ -194,6 +196,7 @@ def test_a_failing_cell_is_named_and_the_notebook_left_alone(course, built, caps
     assert (course / "lectures" / "99_demo.ipynb").read_bytes() == built["lectures/99_demo.ipynb"]
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_is_named(tmp_path):
     notebook = make_notebook("99_demo", [Cell("code", "import os\nos._exit(1)")])
     with pytest.raises(NotebookError, match=r"cell 1 \(99_demo-000\): killed its kernel"):
@@ -217,6 +220,7 @@ def test_the_student_bundle_holds_no_answers(course, capsys):
 
 # Pictures.
 
+@pytest.mark.slow
 def test_a_stale_picture_is_found(course):
     stored = read_notebook(course / "lectures" / "99_demo.ipynb")
     assert compare_pictures(stored, stored) == []

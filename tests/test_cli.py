@@ -188,6 +188,7 @@ def test_import_rlcourse_loads_nothing_but_itself():
     assert newly_imported("import rlcourse") == {"rlcourse"}
 
 
+@pytest.mark.slow
 def test_the_numeric_rooms_load_torch_and_nothing_heavy():
     """This is why `import rlcourse` and all that lessons compute with cost little beside `import torch`."""
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

@@ -118,7 +118,7 @@ def test_a_wrong_answer_loses_points_and_is_told_why(name, wrong):
 def test_another_right_answer_earns_full_marks(name, right):
     namespace = with_answer(name, right.source)
     for question in questions(name):
-        for seed in SEEDS:
+        for seed in SEEDS if question.id == right.question else SEEDS[:1]:
             report = mark(question, Answers(namespace), seed)
             assert report.full, report
 

@@ -114,6 +114,7 @@ def run(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_importing_changes_nothing_and_start_changes_this_process_only():
     state = ("import torch, numpy, matplotlib\n"
              "def state():\n"
