@@ -12,7 +12,7 @@ from rlcourse.grading.cases import Case, Question, mark, run_case
 from rlcourse.grading.compare import describe, difference, plain
 from rlcourse.grading.exercise import Exercise
 from rlcourse.grading.mine import needed_source
-from rlcourse.grading.report import Report
+from rlcourse.grading.report import OTHER_NUMBERS, Report, marked
 
 
 def thirds(x):
@@ -109,7 +109,7 @@ def test_the_line_of_an_error_is_shown_from_the_students_own_code(tmp_path):
 
 def test_no_function_no_answer_and_a_name_used_for_something_else():
     assert repr(mark(QUESTION, Answers({}))) == (
-        "q1 A third: there is no function `third` yet: run the cell with your answer first")
+        "q1 A third: there is no function `third` yet: has the cell with your answer run without an error?")
 
     def blank(x):
         raise NotImplementedError("q1: your code here")
@@ -121,6 +121,31 @@ def test_no_function_no_answer_and_a_name_used_for_something_else():
         Answers({}).third(1)
     with pytest.raises(Unusable):
         Answers({"third": None}).third(1)
+
+
+def test_of_several_mistakes_that_fit_a_case_the_one_that_fits_most_cases_is_told():
+    """2 + 2 = 2 · 2: the first case alone cannot tell a sum from a product."""
+    cases = tuple(Case(f"{a} and {b}", lambda f, a=a, b=b: f.power(a, b), a**b + 1, "…", points=1,
+                       mistakes=((a + b, "A sum."), (a * b, "A product."), (a**b, "Add 1.")))
+                  for a, b in ((2, 2), (3, 2), (2, 3)))
+    question = replace(QUESTION, values=cases, properties=(), seeded=lambda seed: ())
+    for wrong, hint in ((lambda a, b: a + b, "A sum."), (lambda a, b: a * b, "A product."),
+                        (lambda a, b: a**b, "Add 1.")):
+        assert {result.hint for result in mark(question, Answers({"power": wrong})).results} == {hint}
+
+
+def test_a_seeded_case_is_told_with_the_same_mistake_as_a_visible_one():
+    """The numbers shown of the first case are right by chance."""
+    first = Case("2 and 2", lambda f: f.power(2, 2), 4, "…", points=1, mistakes=((9, "A sum."),))
+    second = replace(first, title="3 and 2", call=lambda f: f.power(3, 2), want=9,
+                     mistakes=((6, "A product."), (5, "A sum.")))
+    seeded = replace(first, confirms="2 and 2", call=lambda f: f.power(2, 3), want=8,
+                     mistakes=((6, "A product."), (5, "A sum.")))
+    question = replace(QUESTION, values=(first, second), properties=(), seeded=lambda seed: [seeded])
+    results = mark(question, Answers({"power": lambda a, b: a + b}), seed=0).results
+    assert [result.hint for result in results] == [f"{OTHER_NUMBERS} A sum.", "A sum."]
+    assert [result.on_others for result in results] == [True, False]
+    assert [result.mistake for result in results] == ["A sum."] * 2
 
 
 def test_property_cases_wait_for_the_value_cases():
@@ -361,3 +386,8 @@ def test_the_silent_exercise_takes_the_same_calls():
 
 def _calls(kind):
     return {name for name, member in vars(kind).items() if callable(member) and not name.startswith("_")}
+
+
+def test_a_hint_is_escaped_has_code_and_words_that_are_stressed():
+    assert marked("`a*b*c` <b> *now* and *two words*, 2 * 3 * 4, x*y*z") == (
+        "<code>a*b*c</code> &lt;b&gt; <em>now</em> and <em>two words</em>, 2 * 3 * 4, x*y*z")

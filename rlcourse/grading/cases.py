@@ -14,7 +14,7 @@ from ..core.check import require
 from . import hints
 from .answers import Failed, Missing, Unanswered, Unusable
 from .compare import Difference, difference
-from .report import Report, Result
+from .report import OTHER_NUMBERS, Report, Result
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,51 +71,64 @@ def mark(question: Question, f: object, seed: int | None = None,
         require(case.confirms in [visible.title for visible in cases], "confirms",
                 f"the title of a case of {question.id}", repr(case.confirms))
     try:
-        results = [_put(case, confirming, f) for case in question.values]
-        right = all(result.passed for result in results)
-        results += [_put(case, confirming, f) if right else Result(case.title, case.points, "waiting")
-                    for case in question.properties]
+        found = [_put(case, confirming, f) for case in question.values]
+        right = all(result.passed for result, _ in found)
+        found += [_put(case, confirming, f) if right else (Result(case.title, case.points, "waiting"), ())
+                  for case in question.properties]
+        results = _explained(found)
         message = ""
     except (Missing, Unanswered) as error:
         results = [Result(case.title, case.points, "open") for case in cases]
         message = "not answered yet" if isinstance(error, Unanswered) else (
-            f"there is no function `{error}` yet: run the cell with your answer first")
+            f"there is no function `{error}` yet: has the cell with your answer run without an error?")
     return Report(question.id, question.title, tuple(results), message)
 
 
-def _put(case: Case, confirming: list[Case], f: object) -> Result:
-    """The result of a case, and of those that confirm it up to the first that fails."""
-    result = run_case(case, f)
+def _put(case: Case, confirming: list[Case], f: object) -> tuple[Result, tuple[str, ...]]:
+    """What `_run` gives for a case and those that confirm it, up to the first that fails."""
+    result, fitting = _run(case, f)
     for other in confirming:
         if other.confirms == case.title and result.passed:
-            result = _confirmed(result, run_case(other, f))
-    return result
+            seeded, fitting = _run(other, f)
+            result = _confirmed(result, seeded)
+    return result, fitting
+
+
+def _explained(found: list[tuple[Result, tuple[str, ...]]]) -> list[Result]:
+    """The results; where several known mistakes fit a case, its hint is the one that fits most cases."""
+    every = [hint for _, fitting in found for hint in fitting]
+    return [replace(result, hint=result.hint.replace(fitting[0], max(fitting, key=every.count)))
+            if len(fitting) > 1 else result for result, fitting in found]
 
 
 def run_case(case: Case, f: object) -> Result:
     """The result of one case. `Missing` and `Unanswered` are passed on: they concern the whole question."""
+    return _run(case, f)[0]
+
+
+def _run(case: Case, f: object) -> tuple[Result, tuple[str, ...]]:
+    """The result of one case, and the hints of all known mistakes that give the same; its own is the first."""
     try:
         got = case.call(f)
         found = difference(got, case.want, case.rtol, case.atol)
     except (Missing, Unanswered):
         raise
     except Unusable as error:
-        return _failed(case, f, error.hint, error.shown)
+        return _failed(case, f, error.hint, error.shown), ()
     except Failed as error:
         shown = f"{error}" + (f"   in the line   {error.line}" if error.line else "")
-        return _failed(case, f, hints.error_hint(error.error, error.message), shown)
+        return _failed(case, f, hints.error_hint(error.error, error.message), shown), ()
     except Exception as error:  # an answer of an odd kind may break the case itself: it costs this case only
-        return _failed(case, f, hints.TYPE, f"{type(error).__name__}: {error}")
+        return _failed(case, f, hints.TYPE, f"{type(error).__name__}: {error}"), ()
     if found is None:
-        return Result(case.title, case.points, "passed")
-    return _failed(case, f, _likely(case, got, found), found.text)
+        return Result(case.title, case.points, "passed"), ()
+    fitting = tuple(dict.fromkeys(hint for value, hint in case.mistakes
+                                  if difference(got, value, case.rtol, case.atol) is None))
+    return _failed(case, f, fitting[0] if fitting else _likely(case, got, found), found.text), fitting
 
 
 def _likely(case: Case, got: object, found: Difference) -> str:
-    """The known mistake that gives exactly this value, or else the hint for this kind of difference."""
-    for value, hint in case.mistakes:
-        if difference(got, value, case.rtol, case.atol) is None:
-            return hint
+    """The hint for this kind of difference, which is none of the known mistakes."""
     if found.kind == "shape" and isinstance(case.want, (list, dict)):
         return case.hint  # of one of several values: the text says which, the hint of the case what it is
     if found.kind == "shape":
@@ -134,5 +147,5 @@ def _confirmed(visible: Result, seeded: Result) -> Result:
     """A visible result after a seeded case: its hint is told, its numbers are not."""
     if seeded.passed:
         return visible
-    hint = f"Right on the numbers shown, wrong on others. {seeded.hint}"
+    hint = f"{OTHER_NUMBERS} {seeded.hint}"
     return replace(visible, status="failed", hint=hint)

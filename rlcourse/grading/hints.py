@@ -11,6 +11,10 @@ LENGTH = "A list of another length: which entries does the docstring ask for, th
 NAN = "NaN or infinity came out: look for a division by zero, 0/0 or log(0), on the way."
 TYPE = "Another kind of value came back than the docstring asks for."
 
+# How a process that only sends plain data names the first of these.
+_UNUSABLE = {"none": NONE, "type": TYPE}
+_NOT_A_FUNCTION_CODE = "not a function"
+
 # (type of the error or "", pattern in its message, hint); the first that fits is shown.
 _ERRORS = (
     ("", r"Boolean value of Tensor with (more than one|no) value",
@@ -43,9 +47,14 @@ _ERRORS = (
     ("ZeroDivisionError", r"",
      "A division by zero: for which argument is the denominator 0, and what should come out there?"),
     ("NameError", r"name '(\w+)' is not defined",
-     "That name is unknown: is it spelt as above, and have you run the cell that defines it?"),
+     "That name is unknown: is it spelt as where it is defined, and has the cell that defines it run?"),
     ("UnboundLocalError", r"",
      "A variable is used before it has a value: give it one before the loop or the `if`."),
+    ("TimeoutError", r"stopped after",
+     "It took longer than a call may take and was stopped. Is there a loop that never ends?"),
+    ("SystemExit", r"", "Your code ended its whole process: `exit()`, or far too much memory?"),
+    ("ModuleNotFoundError", r"rlcourse",
+     "That part of the course is not there when your work is marked, because it holds answers: write it yourself."),
     ("RecursionError", r"", "The function calls itself without end: which call should stop?"),
 )
 
@@ -55,4 +64,14 @@ def error_hint(error: str, message: str) -> str:
     for kind, pattern, hint in _ERRORS:
         if kind in ("", error) and re.search(pattern, message):
             return hint
-    return "Your code stopped with an error before it gave an answer; the line is shown below."
+    return "Your code stopped with an error before it gave an answer."
+
+
+def code(hint: str) -> str:
+    """One word for the hint of a value that cannot be used, to be sent from another process."""
+    return next((word for word, text in _UNUSABLE.items() if text == hint), _NOT_A_FUNCTION_CODE)
+
+
+def unusable(code: str, name: str) -> str:
+    """The hint that such a word stands for, about the function `name`."""
+    return f"`{name}` {NOT_A_FUNCTION}" if code == _NOT_A_FUNCTION_CODE else _UNUSABLE.get(code, TYPE)

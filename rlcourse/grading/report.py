@@ -4,9 +4,12 @@ Nothing in it changes from run to run (no times, no addresses), so that stored n
 compared. Marks are signs besides words, never colours alone.
 """
 
+import re
 from dataclasses import dataclass
 from html import escape
 
+OTHER_NUMBERS = "Right on the numbers shown, wrong on others."  # begins the hint of a seeded case
+_STRESSED = re.compile(r"(?<!\w)\*(\w(?:[^*\n]{0,80}\w)?)\*(?!\w)")  # *one* or *several words*, no product
 SIGNS = {"passed": "✓", "failed": "✗", "waiting": "·", "open": "·"}
 
 
@@ -27,6 +30,16 @@ class Result:
     @property
     def passed(self) -> bool:
         return self.status == "passed"
+
+    @property
+    def on_others(self) -> bool:
+        """Whether it is only with other numbers than those shown that the answer is wrong."""
+        return self.hint.startswith(OTHER_NUMBERS)
+
+    @property
+    def mistake(self) -> str:
+        """The hint alone, without the words about numbers: equal for cases that fail for one reason."""
+        return self.hint.removeprefix(OTHER_NUMBERS).strip()
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +89,7 @@ class Report:
         for result, news in self._news():
             parts = [escape(_line(result))]
             if news and result.hint:
-                parts.append(f"<em>{_marked(result.hint)}</em>")
+                parts.append(f"<em>{marked(result.hint)}</em>")
             if news:
                 parts += [f"<code>{escape(part)}</code>" for part in (result.asked, result.shown) if part]
             rows.append(_row(f"<strong>{SIGNS[result.status]}</strong>", "<br>".join(parts)))
@@ -131,6 +144,13 @@ def count(points: int) -> str:
     return f"{points} point" + ("" if points == 1 else "s")
 
 
+def marked(text: str) -> str:
+    """Escaped text in which `…` becomes code and *…* is stressed."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if index % 2 else _STRESSED.sub(r"<em>\1</em>", part)
+                   for index, part in enumerate(parts))
+
+
 def _line(result: Result) -> str:
     waiting = ", waits for the cases above" if result.status == "waiting" else ""
     return f"{result.title} ({count(result.points)}){waiting}"
@@ -142,9 +162,3 @@ def _sign(report: Report) -> str:
 
 def _row(*cells: str) -> str:
     return "<tr>" + "".join(f'<td style="text-align: left">{cell}</td>' for cell in cells) + "</tr>"
-
-
-def _marked(text: str) -> str:
-    """Escaped text in which `…` becomes code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
