@@ -77,7 +77,7 @@ def complaints_about(path: str, code: str) -> list[str]:
     ("rlcourse/envs/x.py", "from ..cli import main", "envs may not import cli"),
     ("rlcourse/grading/x.py", "from ..widgets.app.watch import watch", "grading may not import widgets.app"),
     ("rlcourse/grading/worker.py", "from ..core.check import require", "runs in the box"),
-    ("rlcourse/grading/sandbox.py", "import nbformat", "runs in the box"),
+    ("rlcourse/grading/supervisor.py", "import nbformat", "runs in the box"),
     ("rlcourse/envs/x.py", "import matplotlib.pyplot as plt", "matplotlib may not be imported in envs"),
     ("rlcourse/plots/x.py", "from IPython.display import display", "IPython may not be imported in plots"),
     ("rlcourse/cli.py", "import tqdm", "tqdm may not be imported in cli"),

@@ -63,7 +63,7 @@ class Answers:
                 raise Unanswered(name) from error
             except NotPlain as error:
                 raise Unusable(hints.TYPE, f"got {error}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise Failed(type(error).__name__, _first_line(error), self._line_of(error)) from error
             if value is None:
                 raise Unusable(hints.NONE, "got None")
@@ -71,7 +71,7 @@ class Answers:
 
         return call
 
-    def _line_of(self, error: Exception) -> str:
+    def _line_of(self, error: BaseException) -> str:
         """The last line of code in the student's own notebook on the way to the error."""
         frames = [(frame, number) for frame, number in traceback.walk_tb(error.__traceback__)
                   if frame.f_globals is self._namespace]
@@ -85,6 +85,6 @@ def _copied(argument: object) -> object:
     return argument.clone() if isinstance(argument, Tensor) else argument
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     """The first line of the message; torch's list of what it would have taken is left out."""
     return (str(error).strip().splitlines() or [""])[0].removesuffix(", but expected one of:")
