@@ -1,6 +1,8 @@
 """The command `rlcourse`: each sub-command is one call into the module that does the work."""
 
 import argparse
+import io
+import sys
 
 
 def lab(options: argparse.Namespace) -> int:
@@ -22,6 +24,23 @@ def build(options: argparse.Namespace) -> int:
     from rlcourse.grading.build import build
 
     return build(only=options.only, check=options.check, student_bundle=options.student_bundle)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Mark one notebook in a box, as an instructor would."""
+    from rlcourse.grading.check import check
+
+    return check(options.notebook, exercise=options.exercise, seed=options.seed, isolation=options.isolation,
+                 limits=_limits(options))
+
+
+def grade(options: argparse.Namespace) -> int:
+    """Mark the notebooks of a class."""
+    from rlcourse.grading.grade import grade
+
+    return grade(options.folder, exercise=options.exercise, seed=options.seed, out=options.out,
+                 private=options.private, isolation=options.isolation,
+                 require_isolation=options.require_isolation, limits=_limits(options))
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -55,11 +74,45 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--check", action="store_true", help="write nothing; fail if one is out of date")
     built.add_argument("--student-bundle", action="store_true", help="a zip without solutions, to hand out")
 
+    marked = command(check, "mark a notebook in a process of its own, as an instructor would")
+    marked.add_argument("notebook", metavar="NOTEBOOK", help="e.g. work/exercises/02_imitation.ipynb")
+    marked.add_argument("--exercise", metavar="NAME", help="where the notebook does not name it: e.g. 02_imitation")
+    marked.add_argument("--seed", type=int, default=0, help="of the cases with other numbers (default: 0)")
+
+    graded = command(grade, "mark the notebooks of a class of strangers")
+    graded.add_argument("folder", metavar="FOLDER", help="a notebook, or a folder, for each student")
+    graded.add_argument("--exercise", metavar="NAME", required=True, help="e.g. 02_imitation")
+    graded.add_argument("--seed", type=int, required=True, help="of the cases with other numbers: keep it to yourself")
+    graded.add_argument("--out", required=True, help="a new folder for marks and feedback, or that of an earlier run")
+    graded.add_argument("--private", metavar="DIR", help="a folder with cases of your own")
+    graded.add_argument("--require-isolation", action="store_true", help="refuse to run without a sandbox")
+    for added in (marked, graded):
+        added.add_argument("--isolation", default="auto", choices=("auto", "bubblewrap", "landlock", "plain"),
+                           help="how students' code is kept apart (default: the best that works here)")
+        added.add_argument("--seconds", type=_seconds, default=10.0,
+                           help="for one cell or call; a notebook has 12 times as long (default: 10)")
+
     command(doctor, "say what is installed, what is missing, and the command that mends it")
     return top
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and up to 3600, got {text}")
+    return seconds
+
+
+def _limits(options: argparse.Namespace):
+    from rlcourse.grading.limits import Limits
+
+    return Limits(seconds=options.seconds, notebook=12 * options.seconds)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 when all is well."""
     options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name or an error of a student may hold what a terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     return options.function(options)

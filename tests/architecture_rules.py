@@ -34,7 +34,7 @@ CLIENTS = {"__main__", "cli", "copies", "doctor", "lab", "notebook", "selftest",
 # Third-party packages and where they may be imported; the standard library is free.
 EVERYWHERE = {"torch", "numpy", "jaxtyping"}
 PACKAGES = {"matplotlib": {"plots"}, "ipywidgets": {"widgets.app"}, "IPython": {"widgets.app"},
-            "traitlets": {"widgets.app"}, "tqdm": {"widgets.app"}, "gymnasium": {"gym"}, "PIL": {"plots", "grading"},
+            "traitlets": {"widgets.app"}, "tqdm": {"widgets.app", "grading"}, "gymnasium": {"gym"}, "PIL": {"plots", "grading"},
             "nbformat": {"grading"}, "nbclient": {"grading"}, "jupytext": {"grading"},
             "jupyter_client": {"grading"}}
 # These run beside a student's code in a locked box: standard library, numpy and torch only (and the worker

@@ -56,9 +56,13 @@ class Process:
             raise Garbled("a frame that is too long")
         return unpack(self._read(text, deadline), self._read(blobs, deadline))
 
+    def hang_up(self) -> None:
+        """Have the process ended soon, also while another thread waits for its answer: that sees `Ended`."""
+        self._popen.stdin.close()  # the supervisor sees that, and kills
+
     def stop(self) -> None:
         """End the process with everything that it has started, and remove its home."""
-        self._popen.stdin.close()  # the supervisor sees that, and kills
+        self.hang_up()
         try:
             self._popen.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
