@@ -16,6 +16,8 @@ from .answers import Failed, Missing, Unanswered, Unusable
 from .compare import Difference, difference
 from .report import OTHER_NUMBERS, Report, Result
 
+UNANSWERED = "not answered yet"  # the message of a report on a function that still says NotImplementedError
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -79,7 +81,7 @@ def mark(question: Question, f: object, seed: int | None = None,
         message = ""
     except (Missing, Unanswered) as error:
         results = [Result(case.title, case.points, "open") for case in cases]
-        message = "not answered yet" if isinstance(error, Unanswered) else (
+        message = UNANSWERED if isinstance(error, Unanswered) else (
             f"there is no function `{error}` yet: has the cell with your answer run without an error?")
     return Report(question.id, question.title, tuple(results), message)
 

@@ -6,8 +6,9 @@ the isolation could not prevent.
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from unicodedata import normalize
 
-from .cases import Question
+from .cases import UNANSWERED, Question
 from .feedback import mistakes_of, sentence
 from .page import link, listed, marked, name, page, safe
 from .records import STATUSES, Graded
@@ -22,11 +23,13 @@ _STYLE = """\
 .chart td:last-child { width: 100%; }
 .bar { display: inline-block; height: .8em; background: var(--bar); border-radius: 1px; margin-right: .4rem;
   vertical-align: middle; }
-td.hint { min-width: 18rem; }
+td.hint { min-width: 11rem; }
 summary { cursor: pointer; margin: .6rem 0; }
 """
 _MOST_BARS = 12  # of the chart of all points
 _EXAMPLES = 3  # students named for each mistake
+_NOTES = 3  # of one student
+_LINES = 12  # students with notes who are seen at once
 
 
 def class_page(exercise: str, questions: Sequence[Question], results: Sequence[Graded], gaps: Sequence[str], *,
@@ -35,7 +38,8 @@ def class_page(exercise: str, questions: Sequence[Question], results: Sequence[G
 
     Points are shown of those who have a mark; mistakes are counted wherever questions were asked.
     """
-    students = sorted(results, key=lambda graded: (graded.student.casefold(), graded.student))
+    # Ç beside C, and capitals beside small letters.
+    students = sorted(results, key=lambda graded: (normalize("NFKD", graded.student.casefold()), graded.student))
     shown = {graded.student: _student(graded.student, links or {}) for graded in students}
     numbers = [f"{sum(graded.status == status for graded in students)} {status}" for status in STATUSES]
     title = f"Exercise {exercise}: the class"
@@ -66,22 +70,36 @@ def _by_hand(questions: Sequence[Question], students: Sequence[Graded], shown: M
     noted = [graded for graded in students if graded.status == "graded" and graded.notes]
     if noted:
         yield f"<h3>Graded, but something happened on the way ({len(noted)})</h3>"
-        yield listed([f"{shown[graded.student]}: {' '.join(safe(sentence(note), 200) for note in graded.notes[:3])}"
-                      + (f" And {len(graded.notes) - 3} more." if len(graded.notes) > 3 else "")
-                      for graded in noted])
-    same = sorted((graded for graded in students if graded.same), key=lambda graded: -len(graded.same))
+        lines = [f"{shown[graded.student]}: {' '.join(safe(sentence(note), 200) for note in graded.notes[:_NOTES])}"
+                 + (f" And {len(graded.notes) - _NOTES} more." if len(graded.notes) > _NOTES else "")
+                 for graded in noted]
+        yield _folded(lines, _LINES, "More of them")
+    same = [graded for graded in students if graded.same]
     if same:
-        yield f"<h3>Equal to the published solution ({len(same)})</h3>"
-        each = {question.id: sum(question.id in graded.same for graded in same) for question in questions}
-        yield ("<p>These answers have the same syntax tree as the published solution. That proves nothing by "
-               "itself: short answers coincide naturally, and where many are equal there is likely one obvious "
-               "way to write it. Several long answers that are equal are a reason to ask.</p>")
-        yield ("<p>How many are equal: "
-               + ", ".join(f"{safe(id)} {number}" for id, number in each.items() if number) + ".</p>")
-        yield listed([f"{shown[graded.student]}: {len(graded.same)} of {len(questions)} "
-                      f"({safe(', '.join(graded.same))})" for graded in same])
+        yield from _equal(questions, sorted(same, key=lambda graded: -len(graded.same)), shown)
     if not (same or noted or any(graded.status != "graded" for graded in students)):
         yield "<p>Nobody: every submission was graded, nothing was stopped, no answer equals the solution.</p>"
+
+
+def _equal(questions: Sequence[Question], same: Sequence[Graded], shown: Mapping[str, str]) -> Iterable[str]:
+    """Answers with the syntax tree of the solution: those of many questions first, few folded away."""
+    yield f"<h3>Equal to the published solution ({len(same)})</h3>"
+    yield ("<p>These answers have the same syntax tree as the published solution. That proves nothing by itself: "
+           "short answers coincide naturally, and where many are equal there is likely one obvious way to write "
+           "it. Several long answers that are equal are a reason to ask.</p>")
+    each = [(question.id, sum(question.id in graded.same for graded in same)) for question in questions]
+    yield ("<p>How many students are equal in each question: "
+           + ", ".join(f"{safe(id)} {number}" for id, number in each) + ".</p>")
+    lines = [f"{shown[graded.student]}: {len(graded.same)} of {len(questions)} ({safe(', '.join(graded.same))})"
+             for graded in same]
+    many = sum(2 * len(graded.same) >= len(questions) for graded in same)
+    yield _folded(lines, many, "In fewer than half of the questions")
+
+
+def _folded(lines: Sequence[str], most: int, summary: str) -> str:
+    """A list of which the lines after the first `most` are folded away."""
+    rest = f"<details><summary>{summary} ({len(lines) - most})</summary>{listed(lines[most:])}</details>"
+    return (listed(lines[:most]) if most else "") + (rest if len(lines) > most else "")
 
 
 def _mistakes(questions: Sequence[Question], students: Sequence[Graded], shown: Mapping[str, str]) -> Iterable[str]:
@@ -97,7 +115,7 @@ def _mistakes(questions: Sequence[Question], students: Sequence[Graded], shown: 
     several = [item for item in ordered if len(item[1]) > 1]
     once = [item for item in ordered if len(item[1]) == 1]
     if not ordered:
-        yield "<p>None: every question that was asked is right.</p>"
+        yield "<p>None.</p>"
     if several:
         yield _mistake_table(questions, several, shown)
     if once:
@@ -107,8 +125,10 @@ def _mistakes(questions: Sequence[Question], students: Sequence[Graded], shown: 
 
 
 def _wrong(report: Report) -> list[str]:
-    """The hints that a student got for a question, each once; or why there was nothing to check."""
-    return [sentence(report.message)] if report.message else list(mistakes_of(report))
+    """The hints that a student got for a question, each once. An answer left open is no mistake."""
+    if report.message:
+        return [] if report.message == UNANSWERED else [sentence(report.message)]
+    return list(mistakes_of(report))
 
 
 def _mistake_table(questions: Sequence[Question], found: Sequence[tuple[tuple[int, str], list[str]]],
@@ -118,7 +138,7 @@ def _mistake_table(questions: Sequence[Question], found: Sequence[tuple[tuple[in
         names = ", ".join(shown[student] for student in students[:_EXAMPLES])
         more = ", …" if len(students) > _EXAMPLES else ""
         rows.append(f'<tr><td class="number">{len(students)}</td><td>{safe(questions[place].id)}</td>'
-                    f'<td class="hint">{marked(hint) or "(no hint)"}</td><td>{names}{more}</td></tr>')
+                    f'<td class="hint">{marked(hint) or "(no hint)"}</td><td class="name">{names}{more}</td></tr>')
     return _table(['<th class="number">students</th>', "<th>question</th>", "<th>hint that they got</th>",
                    "<th>for example</th>"], rows, "mistakes")
 
@@ -134,12 +154,14 @@ def _points(questions: Sequence[Question], graded: Sequence[Graded]) -> Iterable
            f"highest {max(totals)} of {count(most)}.</p>")
     yield f'<div class="charts">{_chart("All questions", totals, most)}'
     for question in questions:
-        earned = [report.earned for one in graded for report in one.reports if report.id == question.id]
-        yield _chart(f"{question.id} · {question.title}", earned, question.points)
+        reports = [report for one in graded for report in one.reports if report.id == question.id]
+        blank = sum(report.message == UNANSWERED for report in reports)
+        yield _chart(f"{question.id} · {question.title}", [report.earned for report in reports], question.points,
+                     f", left open: {blank}")
     yield "</div>"
 
 
-def _chart(title: str, earned: Sequence[int], most: int) -> str:
+def _chart(title: str, earned: Sequence[int], most: int, more: str = "") -> str:
     """Points against the number of students: every number stands in words too."""
     width = -(-(most + 1) // _MOST_BARS)  # points in one bar
     starts = range(0, most + 1, width)
@@ -151,7 +173,7 @@ def _chart(title: str, earned: Sequence[int], most: int) -> str:
         bar = f'<span class="bar" style="width: {80 * number / max(counts):.1f}%"></span>' if number else ""
         rows.append(f'<tr><th scope="row" class="number">{label}</th><td>{bar}{number}</td></tr>')
     full = sum(points == most for points in earned)
-    return (f'<div class="chart"><h3>{safe(title)}</h3><p class="quiet">full marks: {full} of {len(earned)}</p>'
+    return (f'<div class="chart"><h3>{safe(title)}</h3><p class="quiet">full marks: {full} of {len(earned)}{more}</p>'
             '<table><thead class="hidden"><tr><th>points</th><th>students</th></tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
 
@@ -166,7 +188,8 @@ def _everybody(questions: Sequence[Question], students: Sequence[Graded], shown:
         cells.append(f"<strong>{graded.earned}</strong>" if graded.status == "graded" else
                      f"({graded.earned})" if graded.reports else "–")
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-        rows.append(f'<tr><th scope="row">{shown[graded.student]}</th>{numbers}<td>{safe(graded.status)}</td></tr>')
+        rows.append(f'<tr><th scope="row" class="name">{shown[graded.student]}</th>{numbers}'
+                    f"<td>{safe(graded.status)}</td></tr>")
     most = "".join(f'<td class="number">{question.points}</td>' for question in questions)
     total = sum(question.points for question in questions)
     rows.append(f'<tr class="quiet"><th scope="row">full marks</th>{most}<td class="number">{total}</td><td></td></tr>')

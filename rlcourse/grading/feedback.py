@@ -77,7 +77,8 @@ def _overview(questions: Sequence[Question], reports: dict[str, Report]) -> str:
     told = ("Every question is right. Well done!" if right == len(questions) else
                 f"{right} of {len(questions)} questions all right; what to look at in the others stands below.")
     rows = "".join(f'<tr><td>{sign(_status(reports.get(question.id)))}</td>'
-                   f'<td><a href="#{safe(question.id)}">{safe(question.id)} · {safe(question.title)}</a></td><td>{safe(question.topic)}</td>'
+                   f'<td><a href="#{safe(question.id)}">{safe(question.id)} · {safe(question.title)}</a></td>'
+                   f"<td>{safe(question.topic)}</td>"
                    f'<td class="number">{_points(question, reports.get(question.id))}</td></tr>'
                    for question in questions)
     return (f"<p>{told}</p>\n<table><thead><tr><th><span class=\"hidden\">result</span></th>"
@@ -159,7 +160,9 @@ def shown_parts(shown: str) -> list[tuple[str, str]]:
         place = [("where", where.rstrip(": "))] if where.strip() else []
         shape = "shape " if wanted.startswith("shape ") else ""
         return [*place, ("expected", wanted), ("yours", shape + got)]
-    return [("yours", shown.removeprefix("got "))] if shown else []
+    if shown.startswith("got "):
+        return [("yours", shown.removeprefix("got "))]
+    return [("seen", shown)] if shown else []
 
 
 def _call(asked: str) -> str:

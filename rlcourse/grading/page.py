@@ -38,7 +38,8 @@ pre { margin: 0; white-space: pre-wrap; }
 .big { font-size: 1.25rem; margin: 0; }
 .box { border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 4px;
   background: var(--soft); padding: .6rem .9rem; margin: .8rem 0; break-inside: avoid; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; overflow-wrap: normal; }
+.scroll .name { min-width: 8rem; max-width: 16rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-bottom-width: 2px; }
@@ -46,6 +47,7 @@ th { font-weight: 600; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
+@media (max-width: 40rem) { th, td { padding: .3rem .4rem .3rem 0; } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2, h3 { break-after: avoid; }
   .scroll { overflow-x: visible; } * { print-color-adjust: exact; } }
 """
