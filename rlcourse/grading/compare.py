@@ -32,6 +32,8 @@ def plain(value: object) -> object:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Tensor):
+        if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
+            raise NotPlain("a tensor without plain real numbers in it (sparse, complex, …)")
         return value.detach().cpu().clone()
     if isinstance(value, (np.ndarray, np.generic)):
         return torch.as_tensor(value)

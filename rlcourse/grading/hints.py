@@ -52,6 +52,7 @@ _ERRORS = (
      "A variable is used before it has a value: give it one before the loop or the `if`."),
     ("TimeoutError", r"stopped after",
      "It took longer than a call may take and was stopped. Is there a loop that never ends?"),
+    ("", r"can't allocate memory|^MemoryError", "More memory than there is: what shape has the largest tensor there?"),
     ("SystemExit", r"", "Your code ended its whole process: `exit()`, or far too much memory?"),
     ("ModuleNotFoundError", r"rlcourse",
      "That part of the course is not there when your work is marked, because it holds answers: write it yourself."),

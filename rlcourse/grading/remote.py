@@ -5,6 +5,7 @@
 A process that hangs or dies is replaced, and the cells are run again: what one question does never costs another.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from .answers import Failed, Missing, Unanswered, Unusable
 from .cases import Case, Question, mark
 from .compare import describe
 from .process import Ended, Process, TooSlow
-from .report import Report
+from .report import NOT_MARKED, Report
 from .sandbox import NoAnswer, Sandbox
 from .wire import Garbled, clean
 
@@ -43,7 +44,7 @@ def mark_notebook(cells: Sequence[str], questions: Sequence[Question], sandbox: 
     With a `seed` the seeded cases run as well; `further` are an instructor's own, by question.
     Raises `NotGraded` if no process can be had.
     """
-    notebook = Notebook(cells, sandbox)
+    notebook = Notebook(cells, sandbox, [name for question in questions for name in question.functions])
     reports = []
     try:
         for question in questions:
@@ -62,8 +63,8 @@ def mark_notebook(cells: Sequence[str], questions: Sequence[Question], sandbox: 
 class Notebook:
     """A student's cells in a process, which is started again whenever it is lost."""
 
-    def __init__(self, cells: Sequence[str], sandbox: Sandbox):
-        self.cells, self.sandbox = cells, sandbox
+    def __init__(self, cells: Sequence[str], sandbox: Sandbox, asked: Sequence[str] = ()):
+        self.cells, self.sandbox, self.asked = cells, sandbox, asked
         self.notes: list[str] = []
         self.broken = ""
         self.out_of_time = False
@@ -133,7 +134,7 @@ class Notebook:
                         else "not even its functions could be defined")
                 self._note(f"code cell {index + 1} {_ending(failure)}; {rest}")
                 return
-            if kind == "ran" and isinstance(error, str) and not _expected(error):
+            if kind == "ran" and isinstance(error, str) and not _expected(error, self.asked):
                 self._note(f"code cell {index + 1}: {error}")
 
     def _note(self, text: str) -> None:
@@ -208,11 +209,16 @@ def _ending(failure: Exception) -> str:
             Garbled: "sent what no function returns"}[type(failure)]
 
 
-def _expected(error: str) -> bool:
-    """Whether a cell failed only because what it shows is not in the box, or because it is still to be written."""
-    return error.startswith(("NotImplementedError", "ModuleNotFoundError: No module named 'rlcourse"))
+def _expected(error: str, asked: Sequence[str]) -> bool:
+    """Whether a cell failed only because it is still to be written, or what it shows is not in the box.
+
+    An import of the very function that is asked for is worth a note.
+    """
+    if error.startswith("ModuleNotFoundError: No module named 'rlcourse"):
+        return not set(re.findall(r"\w+", error)) & set(asked)
+    return error.startswith("NotImplementedError")
 
 
 def _not_asked(report: Report) -> Report:
     results = tuple(replace(result, status="open", hint="", asked="", shown="") for result in report.results)
-    return replace(report, results=results, message="not marked: the time for the whole notebook ran out before")
+    return replace(report, results=results, message=f"{NOT_MARKED}: the time for the whole notebook ran out before")

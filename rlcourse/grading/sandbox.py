@@ -75,7 +75,7 @@ class Sandbox:
                   "paths": ["/box" if boxed else str(self.box), *_packages()],
                   "landlock": self.kind == "landlock" or boxed and landlock_version() > 0,
                   "readable": ["/"] if boxed else [str(self.box), *_system(), *_DEVICES]}
-        command = [os.path.realpath(sys.executable), "-I", "-S", "-c", _START, json.dumps(config)]
+        command = [os.path.realpath(sys.executable), "-s", "-S", "-P", "-c", _START, json.dumps(config)]
         if boxed:
             command = [*_bubblewrap(self.box), *command]
         process = Process(command, _environment(config["home"]), home, self.limits)
@@ -177,7 +177,7 @@ def _bubblewrap(box: Path) -> list[str]:
 def _environment(home: str) -> dict[str, str]:
     return {"HOME": home, "TMPDIR": home, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg", "RLCOURSE_DEVICE": "cpu",
-            "RLCOURSE_CHECKING": "1"}
+            "RLCOURSE_CHECKING": "1", "PYTHONHASHSEED": "0"}
 
 
 def _unused_accounts() -> Iterator[int]:

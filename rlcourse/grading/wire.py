@@ -12,6 +12,7 @@ worst that a forged frame can do is to be refused (`Garbled`) or to be another v
 
 import json
 import math
+import re
 import struct
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ LENGTHS = struct.Struct(">II")
 MAX_JSON = 4 * 1024**2
 MAX_ITEMS = 100_000
 MAX_DEPTH = 20
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")  # of an object in memory
 
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -66,8 +68,9 @@ def unpack(text: bytes, blobs: bytes, function: Callable[[int], Callable] | None
 
 
 def clean(text: str, longest: int = 2000) -> str:
-    """Text without what could disturb a page or a terminal, cut at `longest` characters."""
+    """Text without what could disturb a page or a terminal, or differ from run to run, cut at `longest` characters."""
     kept = "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text[:longest])
+    kept = _ADDRESS.sub("0x…", kept)
     return kept + ("…" if len(text) > longest else "")
 
 
@@ -75,8 +78,8 @@ def _encode(value: object, blobs: list[bytes], functions: list[Callable] | None)
     if isinstance(value, Tensor):
         array = (value.float() if value.dtype == torch.bfloat16 else value).detach().cpu().contiguous()
         name = str(array.dtype).removeprefix("torch.")
-        if name not in _DTYPES or array.layout != torch.strided:
-            raise Garbled(f"a tensor of {name} in {array.layout}")
+        if name not in _DTYPES:
+            raise Garbled(f"a tensor of {name}")
         blobs.append(array.numpy().tobytes())
         return {"tensor": [name, list(array.shape)]}
     if isinstance(value, dict):

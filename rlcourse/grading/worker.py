@@ -40,6 +40,7 @@ class Student:
         self.namespace["get_ipython"] = lambda: Shell(self.namespace)
         self.answers = Answers(self.namespace)
         self.compile = codeop.Compile()  # remembers `from __future__` from cell to cell, as a notebook does
+        self.compile.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def serve(self, reached: list[str]) -> None:
         """Answer one request after the other."""
@@ -88,12 +89,12 @@ class Student:
         except Failed as error:
             self.send(number, "failed", [error.error[:100], error.message[:500], error.line[:500]])
         except BaseException as error:  # KeyboardInterrupt and its like, which a notebook would not survive
-            self.send(number, "failed", [type(error).__name__[:100], _one_line(error), ""])
+            self.send(number, "failed", [type(error).__name__[:100], str(error)[:500], ""])
         else:
             try:
                 self.send(number, "value", value)
-            except (Garbled, MemoryError, RecursionError) as error:
-                self.send(number, "unusable", ["type", f"got {error}"[:500]])
+            except Exception as error:  # too large, or of a kind that only looks plain
+                self.send(number, "unusable", ["type", f"got {_one_line(error)}"])
 
     def callback(self, index: int) -> Callable:
         """A stand-in for a function of the checking side: its arguments travel there, its value comes back."""
