@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_rules import NASTY, QUESTIONS, Page, by_heart, left_open, marked
 
+from rlcourse.grading.cases import NO_FUNCTION
 from rlcourse.grading.classpage import class_page
 from rlcourse.grading.page import harmless
 from rlcourse.grading.records import Graded
+from rlcourse.grading.report import NOT_MARKED, Report
 
 GAPS = ("a notebook can read the files of this user", "UDP is open.")
 # 4 + 2 points: Ada and Çelik have all, Bo and Di multiply (2), Ed knows the case "one" by heart (4), Fay is blank (0).
@@ -54,6 +56,8 @@ def test_whom_to_look_at():
     assert "How many students are equal in each question: q1 1, q2 3." in text
     assert "Çelik: 2 of 2 (q1, q2) Ada: 1 of 2 (q2) Bo: 1 of 2 (q2)" in text
     assert "Nobody" in page_of([marked("Ada")]).text
+    several = page_of([marked("Ada", reason="the best of 2 notebooks counts: b.ipynb", notes=("1", "2", "3"))])
+    assert "Ada: The best of 2 notebooks counts: b.ipynb. 1. 2. And 1 more." in several.text
 
 
 def test_mistakes_are_counted_by_hint_the_most_frequent_first():
@@ -66,6 +70,11 @@ def test_mistakes_are_counted_by_hint_the_most_frequent_first():
     many = [replace(CLASS[4], student=f"Di {number}") for number in range(5)]
     assert "5 q1 You multiply by three. Di 0, Di 1, Di 2, …" in page_of(many).text
     assert "Made by one" not in page_of(many).text
+    no_function = Report("q1", "", (), f"{NO_FUNCTION} `third` yet: why?")
+    unasked = Report("q2", "", (), f"{NOT_MARKED}: no time")
+    lost = page_of([replace(CLASS[1], reports=(no_function, unasked))])
+    assert "1 q1 There is no function third yet: why? Çelik" in lost.text and "no time" not in lost.text
+    assert "Çelik 0 – " in between(lost, "Everybody", "full marks")
     assert "The most frequent mistakes None." in page_of([marked("Ada")]).text
 
 

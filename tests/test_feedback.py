@@ -10,10 +10,10 @@ from page_rules import NASTY, QUESTIONS, Page, by_heart, left_open, marked
 
 from rlcourse.grading.answers import Answers
 from rlcourse.grading.cases import mark
-from rlcourse.grading.feedback import feedback_page, shown_parts
+from rlcourse.grading.feedback import feedback_page, sentence, shown_parts
 from rlcourse.grading.page import STYLE, harmless, link
 from rlcourse.grading.records import Graded, from_json, to_json
-from rlcourse.grading.report import OTHER_NUMBERS, Report, Result
+from rlcourse.grading.report import NOT_MARKED, OTHER_NUMBERS, Report, Result
 
 anything = st.one_of(st.text(st.characters(exclude_categories=()), max_size=80), st.sampled_from(NASTY))
 
@@ -91,6 +91,18 @@ def test_no_mark_says_so_and_what_to_do():
     assert "Partial: no mark yet The time was over before q2." in page.text
     assert "The 4 of 6 points below" in page.text and "they are no mark" in page.text
     assert page.text.count("not asked") == 2
+    unknown = replace(partial.reports[1], results=(), message=f"{NOT_MARKED}: the time ran out")
+    assert page_of(replace(partial, reports=(partial.reports[0], unknown))).text == page.text
+
+
+def test_of_several_notebooks_it_is_said_which_one_counts():
+    page = page_of(marked("Ada", reason="the best of 2 notebooks counts: b.ipynb"))
+    assert "6 of 6 points The best of 2 notebooks counts: b.ipynb. Every question is right." in page.text
+
+
+def test_a_sentence_begins_with_a_capital_and_a_file_with_its_own_name():
+    assert sentence(" time, then more ") == "Time, then more." and sentence("why?") == "Why?" and sentence(" ") == ""
+    assert sentence("a.ipynb: no notebook") == "a.ipynb: no notebook."
 
 
 def test_notes_are_told():

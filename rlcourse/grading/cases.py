@@ -17,6 +17,7 @@ from .compare import Difference, difference
 from .report import OTHER_NUMBERS, Report, Result
 
 UNANSWERED = "not answered yet"  # the message of a report on a function that still says NotImplementedError
+NO_FUNCTION = "there is no function"  # begins the message of a report on a function that is not defined
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def mark(question: Question, f: object, seed: int | None = None,
     except (Missing, Unanswered) as error:
         results = [Result(case.title, case.points, "open") for case in cases]
         message = UNANSWERED if isinstance(error, Unanswered) else (
-            f"there is no function `{error}` yet: has the cell with your answer run without an error?")
+            f"{NO_FUNCTION} `{error}` yet: has the cell with your answer run without an error?")
     return Report(question.id, question.title, tuple(results), message)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from unicodedata import normalize
 
-from .cases import UNANSWERED, Question
+from .cases import NO_FUNCTION, UNANSWERED, Question
 from .feedback import mistakes_of, sentence
 from .page import link, listed, marked, name, page, safe
 from .records import STATUSES, Graded
@@ -67,18 +67,22 @@ def _by_hand(questions: Sequence[Question], students: Sequence[Graded], shown: M
         if found:
             yield f"<h3>{status.capitalize()} ({len(found)}): {what}</h3>"
             yield listed([f"{shown[graded.student]}: {safe(sentence(graded.reason), 400)}" for graded in found])
-    noted = [graded for graded in students if graded.status == "graded" and graded.notes]
+    noted = [graded for graded in students if graded.status == "graded" and (graded.reason or graded.notes)]
     if noted:
         yield f"<h3>Graded, but something happened on the way ({len(noted)})</h3>"
-        lines = [f"{shown[graded.student]}: {' '.join(safe(sentence(note), 200) for note in graded.notes[:_NOTES])}"
-                 + (f" And {len(graded.notes) - _NOTES} more." if len(graded.notes) > _NOTES else "")
-                 for graded in noted]
-        yield _folded(lines, _LINES, "More of them")
+        yield _folded([f"{shown[graded.student]}: {_happened(graded)}" for graded in noted], _LINES, "More of them")
     same = [graded for graded in students if graded.same]
     if same:
         yield from _equal(questions, sorted(same, key=lambda graded: -len(graded.same)), shown)
     if not (same or noted or any(graded.status != "graded" for graded in students)):
         yield "<p>Nobody: every submission was graded, nothing was stopped, no answer equals the solution.</p>"
+
+
+def _happened(graded: Graded) -> str:
+    """What is known besides the points, in a few lines: the feedback page has all of it."""
+    said = [text for text in (graded.reason, *graded.notes) if text]
+    more = f" And {len(said) - _NOTES} more." if len(said) > _NOTES else ""
+    return " ".join(safe(sentence(text), 200) for text in said[:_NOTES]) + more
 
 
 def _equal(questions: Sequence[Question], same: Sequence[Graded], shown: Mapping[str, str]) -> Iterable[str]:
@@ -125,9 +129,9 @@ def _mistakes(questions: Sequence[Question], students: Sequence[Graded], shown: 
 
 
 def _wrong(report: Report) -> list[str]:
-    """The hints that a student got for a question, each once. An answer left open is no mistake."""
+    """The hints that a student got for a question, each once. An answer that was left open is none."""
     if report.message:
-        return [] if report.message == UNANSWERED else [sentence(report.message)]
+        return [sentence(report.message)] if report.message.startswith(NO_FUNCTION) else []
     return list(mistakes_of(report))
 
 
@@ -183,7 +187,7 @@ def _everybody(questions: Sequence[Question], students: Sequence[Graded], shown:
             '<th class="number">points</th>', "<th>status</th>"]
     rows = []
     for graded in students:
-        earned = {report.id: str(report.earned) for report in graded.reports}
+        earned = {report.id: str(report.earned) for report in graded.reports if report.had_its_turn}
         cells = [earned.get(question.id, "–") for question in questions]
         cells.append(f"<strong>{graded.earned}</strong>" if graded.status == "graded" else
                      f"({graded.earned})" if graded.reports else "–")

@@ -39,7 +39,7 @@ says where a topic is told.</p>
 
 def feedback_page(exercise: str, questions: Sequence[Question], graded: Graded) -> str:
     """The HTML page for one student; the same result gives the same page."""
-    reports = {report.id: report for report in graded.reports}
+    reports = {report.id: report for report in graded.reports if report.had_its_turn}
     points = sum(question.points for question in questions)
     parts = [f"<header><h1>Exercise {safe(exercise)}</h1>\n<p>{name(graded.student)}"
              + (f' <span class="quiet">· {safe(graded.file)}</span>' if graded.file else "") + "</p></header>"]
@@ -48,7 +48,7 @@ def feedback_page(exercise: str, questions: Sequence[Question], graded: Graded) 
         total = "not graded"
     else:
         total = f"{graded.earned} of {count(points)}"
-        parts += [_partial(graded, total) if graded.status == "partial" else f'<p class="big">{total}</p>',
+        parts += [_partial(graded, total) if graded.status == "partial" else _total(graded, total),
                   _overview(questions, reports)]
     if graded.notes:
         parts += ["<h2>What happened while your notebook ran</h2>", listed([safe(note) for note in graded.notes])]
@@ -56,6 +56,11 @@ def feedback_page(exercise: str, questions: Sequence[Question], graded: Graded) 
         parts += [_question(question, reports.get(question.id)) for question in questions]
         parts.append(_HOW)
     return page(f"{exercise}: {total}, {graded.student}", "\n".join(parts), _STYLE)
+
+
+def _total(graded: Graded, total: str) -> str:
+    said = f'<p class="quiet">{safe(sentence(graded.reason))}</p>' if graded.reason else ""
+    return f'<p class="big"><strong>{total}</strong></p>{said}'
 
 
 def _not_graded(graded: Graded) -> str:
@@ -67,8 +72,8 @@ def _not_graded(graded: Graded) -> str:
 def _partial(graded: Graded, total: str) -> str:
     return (f'<div class="box"><p class="big"><strong>Partial: no mark yet</strong></p>'
             f"<p>{safe(sentence(graded.reason))}</p>"
-            f"<p>Marking stopped before every question had its turn. The {total} below count what was seen until "
-            "then; they are no mark. Please talk to your instructor, and bring this page and your notebook.</p></div>")
+            f"<p>The {total} below count what was seen until then; they are no mark. Please talk to your "
+            "instructor, and bring this page and your notebook.</p></div>")
 
 
 def _overview(questions: Sequence[Question], reports: dict[str, Report]) -> str:
@@ -109,9 +114,12 @@ def mistakes_of(report: Report) -> dict[str, list[Result]]:
 
 
 def sentence(text: str) -> str:
-    """With a capital and a full stop."""
+    """With a capital (unless it begins with a name such as "a.ipynb") and a full stop."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".") if text else ""
+    if not text:
+        return ""
+    start = text[0].upper() if text.split()[0].rstrip(",:;?!").isalpha() else text[0]
+    return start + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def _case(result: Result) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 OTHER_NUMBERS = "Right on the numbers shown, wrong on others."  # begins the hint of a seeded case
+NOT_MARKED = "not marked"  # begins the message of a question that never had its turn
 _STRESSED = re.compile(r"(?<!\w)\*(\w(?:[^*\n]{0,80}\w)?)\*(?!\w)")  # *one* or *several words*, no product
 SIGNS = {"passed": "✓", "failed": "✗", "waiting": "·", "open": "·"}
 
@@ -60,6 +61,11 @@ class Report:
     def earned(self) -> int:
         """What this answer earns."""
         return sum(result.points for result in self.results if result.passed)
+
+    @property
+    def had_its_turn(self) -> bool:
+        """Whether the question was asked at all: if not, its points are unknown rather than lost."""
+        return not self.message.startswith(NOT_MARKED)
 
     @property
     def full(self) -> bool:
