@@ -51,7 +51,7 @@ def feedback_page(exercise: str, questions: Sequence[Question], graded: Graded) 
         parts += [_partial(graded, total) if graded.status == "partial" else _total(graded, total),
                   _overview(questions, reports)]
     if graded.notes:
-        parts += ["<h2>What happened while your notebook ran</h2>", listed([safe(note) for note in graded.notes])]
+        parts += ["<h2>What happened while your notebook ran</h2>", listed([safe(sentence(note)) for note in graded.notes])]
     if graded.status != "not graded":
         parts += [_question(question, reports.get(question.id)) for question in questions]
         parts.append(_HOW)
@@ -143,7 +143,7 @@ def _mistake(results: list[Result]) -> str:
     if example:
         others = [result for result in results if result is not example]
         parts.append(f'<p class="quiet">For example {_cases([example])}'
-                     + (f"; most likely the same in {_cases(others)}" if others else "") + ".</p>")
+                     + (f"; the same hint goes for {_cases(others)}" if others else "") + ".</p>")
         parts += list(_numbers(example))
     return f'<div class="box">{"".join(parts)}</div>'
 
