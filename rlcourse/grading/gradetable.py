@@ -38,7 +38,7 @@ def table_text(rows: Sequence[Mapping[str, str]], by_hand: Mapping[str, tuple[st
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([*rows[0], *BY_HAND])
     writer.writerows([*row.values(), *by_hand.get(row["student"], ("", ""))] for row in rows)
-    return text.getvalue().encode("utf-8-sig", "backslashreplace")
+    return text.getvalue().encode("utf-8-sig")
 
 
 def table_digest(rows: Sequence[Mapping[str, str]]) -> str:
@@ -64,8 +64,8 @@ def read_table(content: bytes) -> Earlier:
 
 
 def cell(text: str) -> str:
-    """Text for a cell: never the beginning of a formula."""
-    return _FORMULA.sub(r"\1'", text)
+    """Text for a cell: never the beginning of a formula, and nothing that no file can hold."""
+    return _FORMULA.sub(r"\1'", text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _row(exercise: str, questions: Sequence[Question], graded: Graded) -> dict[str, str]:
