@@ -36,7 +36,7 @@ def plain(value: object) -> object:
             raise NotPlain("a tensor without plain real numbers in it (sparse, complex, …)")
         return value.detach().cpu().clone()
     if isinstance(value, (np.ndarray, np.generic)):
-        return torch.as_tensor(value)
+        return torch.as_tensor(np.array(value, order="C"))  # torch takes no array that is turned round
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

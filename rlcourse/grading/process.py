@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .limits import Limits
-from .wire import LENGTHS, MAX_JSON, Garbled, pack, unpack
+from .wire import LENGTHS, MAX_JSON, MAX_REQUEST, Garbled, pack, unpack
 
 _PATIENCE = 5.0  # seconds for the supervisor to end what is left
 
@@ -39,7 +39,7 @@ class Process:
     def send(self, number: int, kind: str, body: object, deadline: float,
              functions: list[Callable] | None = None) -> None:
         """One frame. Raises `Ended`, `TooSlow`, and `Garbled` for what cannot be sent."""
-        view = memoryview(pack(number, kind, body, functions))
+        view = memoryview(pack(number, kind, body, functions, MAX_REQUEST))
         while view:
             self._wait(self._requests, deadline, writing=True)
             try:

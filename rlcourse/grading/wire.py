@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 LENGTHS = struct.Struct(">II")
-MAX_JSON = 4 * 1024**2
+MAX_JSON = 4 * 1024**2  # of what comes from a student's process
+MAX_REQUEST = 64 * 1024**2  # of what goes there, a cell for example
 MAX_ITEMS = 100_000
 MAX_DEPTH = 20
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")  # of an object in memory
@@ -34,15 +35,16 @@ class Garbled(ValueError):
     """A frame that follows no rule, or breaks a limit."""
 
 
-def pack(number: int, kind: str, body: object, functions: list[Callable] | None = None) -> bytes:
+def pack(number: int, kind: str, body: object, functions: list[Callable] | None = None,
+         longest: int = MAX_JSON) -> bytes:
     """A frame. Functions in the body are appended to `functions` and travel as their index.
 
-    Raises `Garbled` for a value that is no plain data or too large to be sent.
+    Raises `Garbled` for a value that is no plain data or too large to be sent, with a text of more than `longest`.
     """
     blobs: list[bytes] = []
     text = json.dumps([number, kind, _encode(body, blobs, functions)]).encode()
     joined = b"".join(blobs)
-    if len(text) > MAX_JSON or len(joined) >= 2**32:
+    if len(text) > longest or len(joined) >= 2**32:
         raise Garbled("too much to send")
     return LENGTHS.pack(len(text), len(joined)) + text + joined
 
