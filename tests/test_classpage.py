@@ -58,6 +58,7 @@ def test_whom_to_look_at():
     assert "Nobody" in page_of([marked("Ada")]).text
     several = page_of([marked("Ada", reason="the best of 2 notebooks counts: b.ipynb", notes=("1", "2", "3"))])
     assert "Ada: The best of 2 notebooks counts: b.ipynb. 1. 2. And 1 more." in several.text
+    assert "on the way (1) Bo: Why." in page_of([marked("Ada"), marked("Bo", reason="why")]).text
 
 
 def test_mistakes_are_counted_by_hint_the_most_frequent_first():
@@ -70,6 +71,8 @@ def test_mistakes_are_counted_by_hint_the_most_frequent_first():
     many = [replace(CLASS[4], student=f"Di {number}") for number in range(5)]
     assert "5 q1 You multiply by three. Di 0, Di 1, Di 2, …" in page_of(many).text
     assert "Made by one" not in page_of(many).text
+    both = page_of([*many[:2], *(marked(f"Jo {number}", total=lambda x: 0) for number in range(3))]).text
+    assert "3 q2 Add them. Jo 0, Jo 1, Jo 2 2 q1 You multiply by three. Di 0, Di 1" in both
     no_function = Report("q1", "", (), f"{NO_FUNCTION} `third` yet: why?")
     unasked = Report("q2", "", (), f"{NOT_MARKED}: no time")
     lost = page_of([replace(CLASS[1], reports=(no_function, unasked))])
