@@ -74,6 +74,7 @@ def test_of_hidden_numbers_the_hint_alone_is_told():
 
 
 def test_what_is_left_open_and_what_is_not_there():
+    assert "No question is all right yet" in page_of(marked("Ada", third=left_open, total=left_open)).text
     assert page_of(marked("Ada", third=left_open)).text.count("Not answered yet.") == 1
     missing = replace(marked("Ada"), reports=(Report("q1", "A third", (), "there is no function `third` yet"),))
     page = page_of(missing)

@@ -80,7 +80,8 @@ def _overview(questions: Sequence[Question], reports: dict[str, Report]) -> str:
     """One sentence, and a table of the questions with links to what is said about each."""
     right = sum(question.id in reports and reports[question.id].full for question in questions)
     told = ("Every question is right. Well done!" if right == len(questions) else
-                f"{right} of {len(questions)} questions all right; what to look at in the others stands below.")
+                f"{right} of {len(questions)} questions all right; what to look at in the others stands below."
+                if right else "No question is all right yet; what to look at stands below.")
     rows = "".join(f'<tr><td>{sign(_status(reports.get(question.id)))}</td>'
                    f'<td><a href="#{safe(question.id)}">{safe(question.id)} · {safe(question.title)}</a></td>'
                    f"<td>{safe(question.topic)}</td>"

@@ -42,7 +42,7 @@ pre { margin: 0; white-space: pre-wrap; }
 .scroll .name { min-width: 8rem; max-width: 16rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-thead th { border-bottom-width: 2px; }
+thead th { border-bottom-width: 2px; white-space: nowrap; }
 th { font-weight: 600; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
