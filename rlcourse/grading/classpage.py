@@ -70,7 +70,8 @@ def _by_hand(questions: Sequence[Question], students: Sequence[Graded], shown: M
     noted = [graded for graded in students if graded.status == "graded" and (graded.reason or graded.notes)]
     if noted:
         yield f"<h3>Graded, but something happened on the way ({len(noted)})</h3>"
-        yield _folded([f"{shown[graded.student]}: {_happened(graded)}" for graded in noted], _LINES, "More of them")
+        lines = [f"{shown[graded.student]}: {_happened(graded)}" for graded in noted]
+        yield _folded(lines, _LINES, "More of them")
     same = [graded for graded in students if graded.same]
     if same:
         yield from _equal(questions, sorted(same, key=lambda graded: -len(graded.same)), shown)
@@ -106,7 +107,8 @@ def _folded(lines: Sequence[str], most: int, summary: str) -> str:
     return (listed(lines[:most]) if most else "") + (rest if len(lines) > most else "")
 
 
-def _mistakes(questions: Sequence[Question], students: Sequence[Graded], shown: Mapping[str, str]) -> Iterable[str]:
+def _mistakes(questions: Sequence[Question], students: Sequence[Graded],
+              shown: Mapping[str, str]) -> Iterable[str]:
     """A table of the hints by how many students got them; those of a single student are folded away."""
     who: dict[tuple[int, str], list[str]] = {}
     place = {question.id: index for index, question in enumerate(questions)}
@@ -177,7 +179,8 @@ def _chart(title: str, earned: Sequence[int], most: int, more: str = "") -> str:
         bar = f'<span class="bar" style="width: {80 * number / max(counts):.1f}%"></span>' if number else ""
         rows.append(f'<tr><th scope="row" class="number">{label}</th><td>{bar}{number}</td></tr>')
     full = sum(points == most for points in earned)
-    return (f'<div class="chart"><h3>{safe(title)}</h3><p class="quiet">full marks: {full} of {len(earned)}{more}</p>'
+    return (f'<div class="chart"><h3>{safe(title)}</h3>'
+            f'<p class="quiet">full marks: {full} of {len(earned)}{more}</p>'
             '<table><thead class="hidden"><tr><th>points</th><th>students</th></tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
 
@@ -196,7 +199,8 @@ def _everybody(questions: Sequence[Question], students: Sequence[Graded], shown:
                     f"<td>{safe(graded.status)}</td></tr>")
     most = "".join(f'<td class="number">{question.points}</td>' for question in questions)
     total = sum(question.points for question in questions)
-    rows.append(f'<tr class="quiet"><th scope="row">full marks</th>{most}<td class="number">{total}</td><td></td></tr>')
+    rows.append(f'<tr class="quiet"><th scope="row">full marks</th>{most}<td class="number">{total}</td>'
+                "<td></td></tr>")
     return _table(head, rows, "everybody")
 
 

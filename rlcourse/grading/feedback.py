@@ -51,7 +51,8 @@ def feedback_page(exercise: str, questions: Sequence[Question], graded: Graded) 
         parts += [_partial(graded, total) if graded.status == "partial" else _total(graded, total),
                   _overview(questions, reports)]
     if graded.notes:
-        parts += ["<h2>What happened while your notebook ran</h2>", listed([safe(sentence(note)) for note in graded.notes])]
+        parts += ["<h2>What happened while your notebook ran</h2>",
+                  listed([safe(sentence(note)) for note in graded.notes])]
     if graded.status != "not graded":
         parts += [_question(question, reports.get(question.id)) for question in questions]
         parts.append(_HOW)
@@ -64,7 +65,8 @@ def _total(graded: Graded, total: str) -> str:
 
 
 def _not_graded(graded: Graded) -> str:
-    return (f'<div class="box"><p class="big"><strong>Not graded</strong></p><p>{safe(sentence(graded.reason))}</p>'
+    return ('<div class="box"><p class="big"><strong>Not graded</strong></p>'
+            f"<p>{safe(sentence(graded.reason))}</p>"
             "<p>This is no mark, and it does not mean zero points: your answers could not be put to the test. "
             "Please talk to your instructor, and bring this page and your notebook.</p></div>")
 
@@ -88,7 +90,8 @@ def _overview(questions: Sequence[Question], reports: dict[str, Report]) -> str:
                    f'<td class="number">{_points(question, reports.get(question.id))}</td></tr>'
                    for question in questions)
     return (f"<p>{told}</p>\n<table><thead><tr><th><span class=\"hidden\">result</span></th>"
-            f'<th>question</th><th>topic</th><th class="number">points</th></tr></thead><tbody>{rows}</tbody></table>')
+            '<th>question</th><th>topic</th><th class="number">points</th></tr></thead>'
+            f"<tbody>{rows}</tbody></table>")
 
 
 def _question(question: Question, report: Report | None) -> str:

@@ -103,7 +103,8 @@ def sign(status: str) -> str:
     """The sign of a status for the eye, and a word for the ear."""
     words = {"passed": "right", "failed": "not right", "waiting": "waiting"}
     colour = {"passed": "good", "failed": "bad"}.get(status, "quiet")
-    return (f'<strong class="{colour}" aria-hidden="true">{report.SIGNS.get(status, report.SIGNS["open"])}</strong>'
+    shown = report.SIGNS.get(status, report.SIGNS["open"])
+    return (f'<strong class="{colour}" aria-hidden="true">{shown}</strong>'
             f'<span class="hidden">{words.get(status, "open")}:</span>')
 
 
