@@ -156,7 +156,8 @@ def _system() -> list[str]:
 def _bubblewrap(box: Path) -> list[str]:
     """The command in front: everything read-only, a home in memory, no network and no other process in sight."""
     root = os.geteuid() == 0
-    arguments = [shutil.which("bwrap"), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+    arguments = [shutil.which("bwrap"), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+                 "--die-with-parent"]
     if root:  # stays root until the process has become another account, in `lockdown.become`
         arguments += [word for right in ("SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")]
     else:
