@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import sys
 
 
@@ -28,6 +29,8 @@ def build(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Mark one notebook in a box, as an instructor would."""
+    if not _has_processes_to_lock("check"):
+        return 2
     from rlcourse.grading.check import check
 
     return check(options.notebook, exercise=options.exercise, seed=options.seed, isolation=options.isolation,
@@ -36,6 +39,8 @@ def check(options: argparse.Namespace) -> int:
 
 def grade(options: argparse.Namespace) -> int:
     """Mark the notebooks of a class."""
+    if not _has_processes_to_lock("grade"):
+        return 2
     from rlcourse.grading.grade import grade
 
     return grade(options.folder, exercise=options.exercise, seed=options.seed, out=options.out,
@@ -75,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--student-bundle", action="store_true", help="a zip without solutions, to hand out")
 
     marked = command(check, "mark a notebook in a process of its own, as an instructor would")
-    marked.add_argument("notebook", metavar="NOTEBOOK", help="e.g. work/exercises/02_imitation.ipynb")
+    marked.add_argument("notebook", metavar="NOTEBOOK", help="e.g. work/02_imitation_exercise.ipynb")
     marked.add_argument("--exercise", metavar="NAME", help="where the notebook does not name it: e.g. 02_imitation")
     marked.add_argument("--seed", type=int, default=0, help="of the cases with other numbers (default: 0)")
 
@@ -94,6 +99,13 @@ def parser() -> argparse.ArgumentParser:
 
     command(doctor, "say what is installed, what is missing, and the command that mends it")
     return top
+
+
+def _has_processes_to_lock(command: str) -> bool:
+    """Whether this is a system whose processes can be limited and ended for certain; says so if not."""
+    if os.name != "posix":
+        print(f"rlcourse {command}: needs Linux or macOS, on Windows WSL; ex.check in a notebook works everywhere")
+    return os.name == "posix"
 
 
 def _seconds(text: str) -> float:

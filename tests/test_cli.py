@@ -45,6 +45,16 @@ def test_a_wrong_command_line_is_refused(calls, arguments, capsys):
     assert stop.value.code == 2 and not calls and "usage: rlcourse" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", ["check a.ipynb", "grade folder --exercise 01_foundations --seed 1 --out marks"])
+def test_where_processes_cannot_be_locked_that_is_said(monkeypatch, capsys, arguments):
+    class Windows:  # all of the module `os` but its name
+        name = "nt"
+
+    monkeypatch.setattr(cli, "os", Windows)
+    assert cli.main(arguments.split()) == 2
+    assert "WSL" in capsys.readouterr().out
+
+
 def test_python_m_rlcourse_is_the_command():
     command = [sys.executable, "-m", "rlcourse", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
