@@ -26,7 +26,7 @@ def check(notebook: Path | str, exercise: str | None = None, seed: int = 0, isol
     try:
         require(path.is_file(), "NOTEBOOK", "an existing notebook file", str(path))
         cells = code_cells(read_bytes(path.resolve()))
-        name = exercise or _only(names(cells, exercise_names()))
+        name = _chosen(exercise, names(cells, exercise_names()))
         asked = questions(name)
         require_sound(asked, seed, Overlay())
         with guarded(), sandbox(asked, isolation, limits) as box:
@@ -51,7 +51,10 @@ def check(notebook: Path | str, exercise: str | None = None, seed: int = 0, isol
     return 0 if marked.complete and score.earned == sum(question.points for question in asked) else 1
 
 
-def _only(named: list[str]) -> str:
-    require(len(named) == 1, "--exercise", f"one of {', '.join(exercise_names())}",
+def _chosen(asked: str | None, named: list[str]) -> str:
+    """The exercise that was asked for, or else the only one that the notebook names."""
+    known = exercise_names()
+    require(asked in known or asked is None, "--exercise", f"one of {', '.join(known)}", repr(asked))
+    require(asked is not None or len(named) == 1, "--exercise", f"one of {', '.join(known)}",
             f"nothing, and the notebook names {' and '.join(named) or 'none'}")
-    return named[0]
+    return asked or named[0]

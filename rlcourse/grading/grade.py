@@ -62,6 +62,8 @@ def grade(folder: Path | str, exercise: str, seed: int, out: Path | str, private
     """
     folder, out = Path(folder), Path(out)
     try:
+        known = exercise_names()
+        require(exercise in known, "--exercise", f"one of {', '.join(known)}", repr(exercise))
         questions = tuple(questions_of(exercise) if questions is None else questions)
         overlay = load_overlay(Path(private) if private else None, exercise, questions, seed)
         marker = {"exercise": exercise, "seed": seed, "private": overlay.digest}

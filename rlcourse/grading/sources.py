@@ -51,7 +51,7 @@ def code_cells(content: bytes) -> tuple[str, ...]:
         raise Unreadable("is no notebook: not JSON") from error
     if not isinstance(notebook, dict) or "nbformat" not in notebook:
         raise Unreadable("is no notebook: JSON of another kind")
-    if notebook["nbformat"] != 4 or isinstance(notebook["nbformat"], bool):
+    if notebook["nbformat"] != 4:
         raise Unreadable("is a notebook of another format than 4: open it in JupyterLab and save it")
     cells = notebook.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
