@@ -218,6 +218,13 @@ def test_time_that_ran_out_is_partial_and_kept(tmp_path):
     assert (row["status"], row["q1"], row["q2"], len(calls)) == ("partial", "2", "", 1)
 
 
+def test_of_equally_good_notebooks_the_first_by_path_counts(tmp_path):
+    folder = hand_in(tmp_path / "class", {f"anna/{n}.ipynb": (notebook(THIRD, f"x = {n}"),) for n in (2, 1, 3)})
+    assert run(folder, tmp_path / "out") == 0
+    row = rows(tmp_path / "out")[0]
+    assert (row["file"], row["reason"]) == ("anna/1.ipynb", "the best of 3 notebooks counts: anna/1.ipynb")
+
+
 def test_two_at_a_time(tmp_path):
     folder = hand_in(tmp_path / "class", {f"{n}.ipynb": CLASS["anna.ipynb"] for n in range(6)})
     at_once, most = [], []
