@@ -81,14 +81,14 @@ def parser() -> argparse.ArgumentParser:
 
     marked = command(check, "mark a notebook in a process of its own, as an instructor would")
     marked.add_argument("notebook", metavar="NOTEBOOK", help="e.g. work/02_imitation_exercise.ipynb")
-    marked.add_argument("--exercise", metavar="NAME", help="where the notebook does not name it: e.g. 02_imitation")
+    marked.add_argument("--exercise", metavar="NAME", help="if the notebook does not name it, e.g. 02_imitation")
     marked.add_argument("--seed", type=int, default=0, help="of the cases with other numbers (default: 0)")
 
     graded = command(grade, "mark the notebooks of a class of strangers")
     graded.add_argument("folder", metavar="FOLDER", help="a notebook, or a folder, for each student")
     graded.add_argument("--exercise", metavar="NAME", required=True, help="e.g. 02_imitation")
-    graded.add_argument("--seed", type=int, required=True, help="of the cases with other numbers: keep it to yourself")
-    graded.add_argument("--out", required=True, help="a new folder for marks and feedback, or that of an earlier run")
+    graded.add_argument("--seed", type=int, required=True, help="of the cases with other numbers: a secret")
+    graded.add_argument("--out", required=True, help="a folder for marks: new, or of an earlier run")
     graded.add_argument("--private", metavar="DIR", help="a folder with cases of your own")
     graded.add_argument("--require-isolation", action="store_true", help="refuse to run without a sandbox")
     for added in (marked, graded):

@@ -241,8 +241,8 @@ def test_two_at_a_time(tmp_path):
 
 def test_answers_written_as_the_solution_are_flagged(tmp_path, monkeypatch):
     folder = hand_in(tmp_path / "class", {"anna.ipynb": CLASS["anna.ipynb"]})
-    (tmp_path / "02_imitation.py").write_text(f'# %% q="q1"\n{"def third(x):"}\n    ### SOLUTION\n    return x / 3\n'
-                                              "    ### END\n\n# %%\n1")
+    (tmp_path / "02_imitation.py").write_text(
+        '# %% q="q1"\ndef third(x):\n    ### SOLUTION\n    return x / 3\n    ### END\n\n# %%\n1')
     trees = grading.published_trees
     monkeypatch.setattr(grading, "published_trees", lambda name, solutions: trees(name, tmp_path))
     assert run(folder, tmp_path / "out") == 0

@@ -25,11 +25,16 @@ def file_names(students: Iterable[str]) -> dict[str, str]:
 
 
 def _safe(student: str) -> str:
-    letters = "".join(letter if letter.isalnum() or letter in " ._-()'+,@" or unicodedata.category(letter)[0] == "M"
-                      else "_" for letter in unicodedata.normalize("NFC", student))
+    letters = "".join(letter if letter.isalnum() or letter in " ._-()'+,@" or _is_mark(letter) else "_"
+                      for letter in unicodedata.normalize("NFC", student))
     name = letters.encode("utf-8")[:_LONGEST].decode("utf-8", "ignore")
     name = name.lstrip(" .-").rstrip(" .") or "student"
     return f"_{name}" if _RESERVED.match(name) else name
+
+
+def _is_mark(letter: str) -> bool:
+    """Whether it belongs to the letter before it, as vowels do in many scripts."""
+    return unicodedata.category(letter)[0] == "M"
 
 
 def _folded(name: str) -> str:

@@ -74,8 +74,9 @@ def grade(folder: Path | str, exercise: str, seed: int, out: Path | str, private
         with guarded(), sandbox(questions, isolation, limits) as box:
             say_isolation(box, require_isolation)
             book = open_gradebook(out, exercise, questions, marker, [each.student for each in found])
-            batch = Batch(folder, exercise, questions, seed, overlay, published_trees(exercise, ROOT / "solutions"),
-                          _digest([marker, box.kind, asdict(limits), _sources(exercise)]), mark)
+            setting = _digest([marker, box.kind, asdict(limits), _sources(exercise)])
+            published = published_trees(exercise, ROOT / "solutions")
+            batch = Batch(folder, exercise, questions, seed, overlay, published, setting, mark)
             results = _all(found, batch, book, box)
         return _report(results, finish(book, results, box.gaps), out)
     except KeyboardInterrupt:
@@ -128,7 +129,8 @@ def _marked(notebook: Notebook, none: Graded, batch: Batch, box: Sandbox) -> Gra
     if marked.complete and all(report.message.startswith("there is no function") for report in marked.reports):
         why = f"has none of the functions of {batch.exercise}: another notebook?"
         return replace(none, file=notebook.file, reason=f"{notebook.file}: {why}", notes=marked.notes)
-    status, reason = ("graded", "") if marked.complete else ("partial", "time ran out before every question was asked")
+    status, reason = ("graded", "") if marked.complete else (
+        "partial", "time ran out before every question was asked")
     same = same_as_published(notebook.cells, batch.questions, batch.published)
     return Graded(none.student, notebook.file, status, reason, marked.reports, marked.notes, same, none.digest)
 

@@ -71,7 +71,8 @@ def _require_sound(file: str, question: Question, case: Case) -> None:
     """A private case confirms a case that is there, has no points, and the library's own functions pass it."""
     where = f"{file}, {question.id}, {case.title!r}"
     titles = [visible.title for visible in (*question.values, *question.properties)]
-    require(case.confirms in titles, where, f"confirms= one of {', '.join(map(repr, titles))}", repr(case.confirms))
+    named = ", ".join(map(repr, titles))
+    require(case.confirms in titles, where, f"confirms= one of {named}", repr(case.confirms))
     require(case.points == 0, where, "no points of its own", f"points={case.points}")
     result = run_case(case, Answers(question.functions))
     require(result.passed, where, "a case that the library's own functions pass", result.shown or result.hint)

@@ -164,7 +164,7 @@ def _look_inside(top: Path, folder: Path, paths: list[Path], remarks: list[str],
 def _entries(folder: Path) -> list[os.DirEntry]:
     """What is in a folder and not ignored, sorted by name."""
     with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(".") and entry.name not in _IGNORED),
+        return sorted((entry for entry in entries if entry.name[0] != "." and entry.name not in _IGNORED),
                       key=lambda entry: entry.name)
 
 
