@@ -1,8 +1,8 @@
 """Notebooks of people who try to win, each with the mark that a fair marker would give.
 
 A mark is (points of q1 of 4, points of q2 of 3) of tests/sample_exercise.py. `fair` holds for every
-kind of isolation unless a row says otherwise: in plain mode the student's process sees the files and
-the network of the machine, and the rows that live on this say what they win there. A *lure* answers
+kind of isolation unless a row says otherwise: in plain mode the student's process sees the files of the
+machine, and the rows that live on this say what they win there. A *lure* answers
 q1 correctly only if something forbidden succeeded, so its mark tells whether it did.
 
 Placeholders that a test fills in: @FOLDER@ a folder of the instructor's, with the solution and the
@@ -18,7 +18,8 @@ from sample_exercise import (BLANK_RETURNS, BLANK_TARGET, CHECK1, CHECK2, RIGHT_
 
 Mark = tuple[int, ...]
 NONE, ONE, FULL = (0, 0), (0, 3), (4, 3)
-MAYBE = (ONE, NONE)  # whoever breaks his own channel may lose with it what he had earned
+# Whoever breaks his own channel may lose with it what he had earned: how much depends on chance.
+MAYBE = tuple((0, points) for points in range(4))
 
 
 @dataclass(frozen=True)
@@ -273,5 +274,5 @@ won = sample_exercise.QUESTIONS[0].points == 4""")), ONE),
 import socket
 
 with socket.create_connection(("127.0.0.1", @TCP@), timeout=1) as line:
-    won = b"def discounted_returns" in line.recv(100_000)""")), ONE, own_user=(ONE, FULL)),
+    won = b"def discounted_returns" in line.recv(100_000)""")), ONE),
 )

@@ -121,8 +121,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)""",)), *MAYBE),
     row("raises its own limits", notebook(lure("""\
 import resource
 
-for what in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
-    before = resource.getrlimit(what)
+for what in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE):
     resource.setrlimit(what, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 won = True""")), ONE),
     row("memory of the parent", notebook(lure("""\
@@ -166,9 +165,7 @@ won = any("@TOKEN@" in value for value in os.environ.values())""")), ONE),
 import ctypes
 import os
 
-if os.getuid() == 0 or ctypes.CDLL(None).setuid(0) == 0 or ctypes.CDLL(None).setgid(0) == 0:
-    open("/proc/1/environ").read()
-    won = True""")), ONE),
+won = os.getuid() == 0 or ctypes.CDLL(None).setuid(0) == 0 or ctypes.CDLL(None).setgid(0) == 0""")), ONE),
 )
 
 FILES = (
@@ -180,6 +177,71 @@ for number in range(30):
         (pathlib.Path.home() / f"big{number}").write_bytes(bytes(19 * 2 ** 20))
     except OSError:
         break""",)), FULL),
+    row("600 MB that nobody stops", notebook(lure("""\
+import pathlib
+import time
+
+for number in range(30):
+    (pathlib.Path.home() / f"big{number}").write_bytes(bytes(19 * 2 ** 20))
+time.sleep(1)
+won = True""")), ONE),
+    row("600 MB in a folder that only the student may open", notebook(lure("""\
+import os
+import pathlib
+import time
+
+closed = pathlib.Path.home() / "closed"
+closed.mkdir(mode=0o700)
+for number in range(30):
+    (closed / f"big{number}").write_bytes(bytes(19 * 2 ** 20))
+try:
+    pathlib.Path.home().chmod(0o700)
+except OSError:
+    pass
+time.sleep(1)
+won = True""")), ONE),
+    row("600 MB in a folder 2000 levels deep", notebook(lure("""\
+import os
+import time
+
+os.chdir(os.path.expanduser("~"))
+for _ in range(2000):
+    os.mkdir("d" * 100)
+    os.chdir("d" * 100)
+for number in range(30):
+    open(f"big{number}", "wb").write(bytes(19 * 2 ** 20))
+time.sleep(1)
+won = True""")), ONE),
+    row("600 MB in files that have no name any more", notebook(lure("""\
+import os
+import tempfile
+import time
+
+kept = [tempfile.TemporaryFile() for _ in range(30)]
+for file in kept:
+    file.write(bytes(19 * 2 ** 20))
+    file.flush()
+time.sleep(1)
+won = True""")), ONE),
+    row("600 MB in shared memory without a name", notebook(lure("""\
+import os
+import time
+
+kept = [os.memfd_create("kept") for _ in range(30)]
+for number in kept:
+    os.write(number, bytes(19 * 2 ** 20))
+time.sleep(1)
+won = True""")), ONE),
+    row("the home of a neighbour", notebook(lure("""\
+import os
+import time
+
+above = os.path.dirname(os.path.expanduser("~"))
+end = time.monotonic() + 1.2
+while time.monotonic() < end and not won:
+    for name in os.listdir(above):
+        if os.path.join(above, name) != os.path.expanduser("~") and name.startswith("rlcourse-"):
+            won = won or "box" not in name and os.access(os.path.join(above, name), os.W_OK)""")), ONE, own_user=(ONE, FULL)),
     row("one file of 100 MB", spoiled(RIGHT_RETURNS, before=("""\
 import pathlib
 
@@ -338,26 +400,26 @@ import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
     line.settimeout(1)
     line.sendto(b"help", ("127.0.0.1", @UDP@))
-    won = b"def discounted_returns" in line.recv(100_000)""")), ONE, own_user=(ONE, FULL)),
+    won = b"def discounted_returns" in line.recv(100_000)""")), ONE),
     row("abstract Unix socket", notebook(lure("""\
 import socket
 
 with socket.socket(socket.AF_UNIX) as line:
     line.settimeout(1)
     line.connect("\\0@ABSTRACT@")
-    won = b"def discounted_returns" in line.recv(100_000)""")), ONE, own_user=(ONE, FULL)),
+    won = b"def discounted_returns" in line.recv(100_000)""")), ONE),
     row("Unix socket in the instructor's folder", notebook(lure("""\
 import socket
 
 with socket.socket(socket.AF_UNIX) as line:
     line.settimeout(1)
     line.connect("@FOLDER@/socket")
-    won = b"def discounted_returns" in line.recv(100_000)""")), ONE, plain=FULL),
+    won = b"def discounted_returns" in line.recv(100_000)""")), ONE),
     row("waits for an accomplice", notebook(lure("""\
 import socket
 
 with socket.create_server(("127.0.0.1", 0)) as door:
-    won = True""")), ONE, plain=(ONE, FULL)),
+    won = True""")), ONE),
     row("opens raw sockets", notebook(lure("""\
 import socket
 

@@ -69,7 +69,9 @@ def file(cells: list[dict], **more: object) -> bytes:
 
 def cells(answers: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> list:
     """The cells of a notebook in which the solution's answers are replaced, and some cells added."""
-    kept = [cell(each.kind, each.source) for each in MASTER.cells_with(answers or {})]
+    imports = [line for source in MASTER.answers.values() for line in source.splitlines() if line.startswith("import")]
+    given = {question: "\n".join([*imports, source]) for question, source in (answers or {}).items()}
+    kept = [cell(each.kind, each.source) for each in MASTER.cells_with(given)]
     return [*kept[:2], *(cell("code", source) for source in before), *kept[2:],
             *(cell("code", source) for source in after)]
 

@@ -247,7 +247,7 @@ def float_returns(rewards, ends, discount):
     for reward, end in zip(reversed(rewards), reversed(ends)):
         following = reward + (0.0 if end else discount * following)
         answer.append(following)
-    return answer[::-1]"""), FULL),
+    return answer[::-1]"""), FULL, landlock=(ONE, FULL)),  # its locks need /dev/shm, which Landlock must keep closed
     row("a loader with workers", before("""\
 data = torch.utils.data.DataLoader(torch.zeros(8, 2), batch_size=4, num_workers=1)
 print([batch.shape for batch in data])"""), FULL),

@@ -7,6 +7,7 @@ where it matters once more with the limits of real use. After each notebook noth
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -259,7 +260,7 @@ import time
 end = time.monotonic() + 1.5
 found = []
 while time.monotonic() < end:
-    for path in glob.glob("/tmp/**/diary*", recursive=True) + glob.glob(os.path.expanduser("~/../**/diary*"), recursive=True):
+    for path in glob.glob(os.path.expanduser("~/../**/diary*"), recursive=True):
         try:
             found.append(open(path).read())
         except OSError:
@@ -274,7 +275,7 @@ won = bool(found)"""
     quiet = notebook(before=("from pathlib import Path\n\nPath('diary').write_text('right')",
                              "import time\n\ntime.sleep(1)\nassert Path('diary').read_text() == 'right'"))
     with opened(kind, SHORT) as sandbox, ThreadPoolExecutor(2) as pool:
-        for _ in range(3):
+        for _ in range(2):
             hunter = pool.submit(mark_notebook, notebook(lure(wild)), QUESTIONS, sandbox, SEED)
             marked = pool.map(lambda _: mark_notebook(quiet, QUESTIONS, sandbox, SEED), range(1))
             assert [(tuple(report.earned for report in each.reports), each.notes) for each in marked] == [(FULL, ())]
@@ -289,7 +290,7 @@ def test_every_lure_would_win_where_nothing_is_locked(instructor, temporary):
     """
     if not ROOT:
         pytest.skip("an ordinary account is already locked out of some")
-    elsewhere = {"the solution through the root of another process", "the solution by mounting"}
+    elsewhere = {"the solution through the root of another process", "the solution by mounting", "traces the parent"}
     lures = {attack.name: filled(attack.cells, **instructor, MARK=f"{instructor['TOKEN']}999") for attack in CORPUS
              if any(cell.startswith("won = False") for cell in attack.cells) and attack.name not in elsewhere}
     assert len(lures) > 25
@@ -298,6 +299,7 @@ def test_every_lure_would_win_where_nothing_is_locked(instructor, temporary):
         process = os.fork()
         if process == 0:
             earned = 0
+            signal.alarm(20)
             try:
                 os.chdir(temporary)
                 os.environ["HOME"] = str(temporary)

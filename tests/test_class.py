@@ -69,7 +69,8 @@ class Place:
 
         looking = threading.Thread(target=look)
         looking.start()
-        printed = process.stdout.read().decode()
+        with process.stdout:
+            printed = process.stdout.read().decode()
         status = process.wait()
         looking.join()
         return Run(status, printed, time.monotonic() - begun, own[0], together[0])

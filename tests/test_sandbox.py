@@ -150,8 +150,8 @@ def test_no_way_to_a_network(kind):
     if os.geteuid() != 0 and kind == "plain":
         pytest.skip("as an ordinary user only where user namespaces are allowed")
     assert ask('import socket\n'
-               'udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n'
                'try:\n'
+               '    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n'
                '    udp.sendto(b"x", ("192.0.2.1", 53))\n'
                'except OSError:\n'
                '    return "closed"\n'

@@ -20,7 +20,8 @@ def main(config: dict) -> None:
     requests, replies = _private_pipes()
     limits, home = Limits(**config["limits"]), Path(config["home"])
     supervise(requests.fileno(), replies.fileno(), home, limits)
-    lock(limits, config["user"], home, config["readable"], config["landlock"])
+    lock(limits, config["user"], home, config["readable"], config["writable"],
+         config["landlock"])
     reached = [name for name, argument in config["probes"].items() if _succeeds(PROBES[name], argument)]
     sys.argv[:] = [""]
     from .worker import Student
@@ -40,12 +41,17 @@ def _connect(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), 1).close()
 
 
+def _service(kind: str) -> None:
+    socket.socket(socket.AF_UNIX).close()
+
+
 def _signal(process: int) -> None:
     os.kill(process, 0)
 
 
 # What a locked process must not be able to do; each is tried on something that the marking side has prepared.
-PROBES: dict[str, Callable] = {"read": _read, "write": _write, "connect": _connect, "signal": _signal}
+PROBES: dict[str, Callable] = {"read": _read, "write": _write, "connect": _connect, "service": _service,
+                               "signal": _signal}
 
 
 def _succeeds(attempt: Callable, argument: object) -> bool:

@@ -26,6 +26,7 @@ from .cases import Question
 from .limits import Limits
 from .lockdown import landlock_version
 from .process import Ended, Process, TooSlow
+from .scratch import scratch_folder
 from .wire import Garbled
 
 ISOLATION = ("auto", "bubblewrap", "landlock", "plain")
@@ -33,6 +34,7 @@ _GAPS = {
     "read": "A notebook can read files of this machine, the published solutions among them.",
     "write": "A notebook can write files where this account may.",
     "connect": "A notebook can use the network.",
+    "service": "A notebook can ask services of this machine, which may run programs for this account.",
     "signal": "A notebook can stop other programs of this account, this one included.",
 }
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
@@ -66,12 +68,14 @@ class Sandbox:
 
         Raises `NoAnswer`, never anything that could be taken for a student's mistake.
         """
-        home = Path(tempfile.mkdtemp(prefix="rlcourse-"))
+        home = Path(tempfile.mkdtemp(prefix="home-", dir=self.box.parent))
         with self._lock:
             user = next(self._users) if self._users else None
         boxed = self.kind == "bubblewrap"
+        if user is not None and not boxed:
+            os.chown(home, user, user)  # this student's alone
         config = {"limits": asdict(self.limits), "user": user, "probes": probes or {},
-                  "home": "/home" if boxed else str(home),
+                  "home": "/home" if boxed else str(home), "writable": ["/dev/null", *["/dev/shm"][:boxed]],
                   "paths": ["/box" if boxed else str(self.box), *_packages()],
                   "landlock": self.kind == "landlock" or boxed and landlock_version() > 0,
                   "readable": ["/"] if boxed else [str(self.box), *_system(), *_DEVICES]}
@@ -97,12 +101,9 @@ def open_sandbox(questions: Iterable[Question], isolation: str = "auto",
         raise NoSandbox(f"isolation: expected one of {', '.join(ISOLATION)}, got {isolation!r}")
     if os.name != "posix":
         raise NoSandbox("isolation: needs Linux or macOS (on Windows: WSL); ex.check in the notebook works everywhere")
-    folder = Path(tempfile.mkdtemp(prefix="rlcourse-box-"))
-    try:
-        box = make_box(folder, questions)
+    with scratch_folder() as folder:
+        box = make_box(folder / "box", questions)
         yield _first_that_works(ISOLATION[1:] if isolation == "auto" else (isolation,), box, limits)
-    finally:
-        shutil.rmtree(folder)
 
 
 def _first_that_works(kinds: tuple[str, ...], box: Path, limits: Limits) -> Sandbox:
@@ -124,12 +125,15 @@ def _tried(sandbox: Sandbox) -> list[str]:
         raise NoSandbox("bubblewrap: the command bwrap is not installed (on Debian and Ubuntu: package bubblewrap)")
     if sandbox.kind == "landlock" and landlock_version() == 0:
         raise NoSandbox("landlock: this system's kernel has none (Linux 5.13 or newer has)")
-    folder = tempfile.mkdtemp(prefix="rlcourse-probe-")
+    folder = tempfile.mkdtemp(prefix="probe-", dir=sandbox.box.parent)
     os.chmod(folder, 0o777)  # closed by the box or not at all: any account may write here
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            process, reached = sandbox.start({"read": str(LIBRARY / "grading" / "cases.py"), "write": folder,
-                                              "connect": server.getsockname()[1], "signal": os.getpid()})
+            probes = {"read": str(LIBRARY / "grading" / "cases.py"), "write": folder,
+                      "connect": server.getsockname()[1], "service": sandbox.kind, "signal": os.getpid()}
+            if sandbox.kind == "bubblewrap":
+                del probes["service"]  # none is in sight there
+            process, reached = sandbox.start(probes)
         process.stop()
     except NoAnswer as error:
         raise NoSandbox(f"{sandbox.kind}: does not work on this machine ({error})") from error
@@ -172,7 +176,7 @@ def _bubblewrap(box: Path) -> list[str]:
         if os.path.exists(path) and not any(path.startswith(f"{above}/") for above in (*_SYSTEM, sys.base_prefix)):
             arguments += ["--ro-bind", path, path]
     return [*arguments, "--ro-bind", str(box), "/box", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/home",
-            "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/home", "--"]
+            "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/home", "--"]
 
 
 def _environment(home: str) -> dict[str, str]:
