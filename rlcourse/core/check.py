@@ -34,6 +34,7 @@ def require_shape(argument: str, tensor: Tensor, shape: tuple[int | str | None, 
 
 def require_probabilities(argument: str, probs: Tensor, tolerance: float = 1e-6) -> None:
     """Check that the last axis of `probs` holds probability distributions."""
+    probs = probs.detach()
     require(bool(torch.isfinite(probs).all()), argument, "finite numbers", "NaN or infinity")
     low = float(probs.min())
     require(low >= -tolerance, argument, "probabilities of at least 0", f"{low:.6g}")

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..core.check import require, require_count, require_probabilities, require_shape
+from ..core.check import require, require_count
 from ..envs.pomdp import TabularPOMDP
 from ..envs.tabular import TabularMDP
+from .propagation import PolicyTable, policy_by_step
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,22 +26,22 @@ class Trajectories:
     prob: Float[Tensor, " n"]
 
 
-def enumerate_trajectories(mdp: TabularMDP, policy: Float[Tensor, "S A"], horizon: int,
+def enumerate_trajectories(mdp: TabularMDP, policy: PolicyTable, horizon: int,
                            max_trajectories: int = 500_000) -> Trajectories:
-    """All trajectories of `horizon` steps that have a positive probability under π(a|s) [S, A].
+    """All trajectories of `horizon` steps that have a positive probability under the policy.
 
-    Grows every beginning by every (action, next state) and drops what is impossible. The number
-    grows like (A·S)ᵀ: a ValueError says when it passes `max_trajectories`.
+    The policy is π(a|s) [S, A], or πₜ(a|s) [T, S, A] where it changes with time. Grows every
+    beginning by every (action, next state) and drops what is impossible. The number grows like
+    (A·S)ᵀ: a ValueError says when it passes `max_trajectories`.
     """
     require_count("horizon", horizon, least=0)
-    require_shape("policy", policy, (mdp.num_states, mdp.num_actions))
-    require_probabilities("policy", policy)
+    by_step = policy_by_step(policy, horizon, mdp)
     state = torch.where(mdp.initial > 0)[0][:, None]
     action = torch.zeros(len(state), 0, dtype=torch.int64)
     prob = mdp.initial[state[:, 0]]
-    for _ in range(horizon):
+    for step_policy in by_step:
         here = state[:, -1]
-        longer = prob[:, None, None] * policy[here, :, None] * mdp.transition_probs[here]
+        longer = prob[:, None, None] * step_policy[here, :, None] * mdp.transition_probs[here]
         parent, taken, reached = torch.where(longer > 0)
         require(len(parent) <= max_trajectories, "horizon",
                 f"at most {max_trajectories} trajectories", len(parent))
