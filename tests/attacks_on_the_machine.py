@@ -71,7 +71,7 @@ call_me_left_behind()
 for _ in range(30):
     if not os.fork():
         hoard = torch.ones(25_000_000)
-        time.sleep(300)"""), ONE),
+        time.sleep(300)"""), *MAYBE),
     row("threads that go on after the reply", spoiled(with_right("""\
 import threading
 

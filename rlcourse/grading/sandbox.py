@@ -163,7 +163,8 @@ def _bubblewrap(box: Path) -> list[str]:
     arguments = [shutil.which("bwrap"), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
                  "--die-with-parent"]
     if root:  # stays root until the process has become another account, in `lockdown.become`
-        arguments += [word for right in ("SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")]
+        rights = ("SETUID", "SETGID", "KILL", "SYS_PTRACE")  # the last to look at another account's open files
+        arguments += [word for right in rights for word in ("--cap-add", f"CAP_{right}")]
     else:
         arguments += ["--unshare-user"]
     for path in _SYSTEM:

@@ -5,9 +5,11 @@ library only. Where there is no /proc (macOS) it can only end the session that i
 """
 
 import ctypes
+import errno
 import os
 import select
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -50,7 +52,7 @@ def _stay(child: int, request: int, home: Path, limits: Limits) -> None:
             return
         if time.monotonic() - looked > _LOOK_EVERY:
             looked = time.monotonic()
-            if _memory() > limits.memory or _size(home, limits.home) > limits.home:
+            if _memory() > limits.memory or _size(home, limits.home) + _nameless() > limits.home:
                 return
 
 
@@ -105,9 +107,10 @@ def _memory() -> int:
 
 
 def _size(folder: Path, most: int) -> int:
-    """Bytes in a folder, or more than `most` if there are too many files to count."""
+    """Bytes in a folder, or more than `most` if there are too many files to count, or some that cannot be."""
     total = files = 0
-    for where, _, names in os.walk(folder):
+    hidden: list[OSError] = []
+    for where, _, names in os.walk(folder, onerror=hidden.append):
         for name in names:
             files += 1
             try:
@@ -116,4 +119,20 @@ def _size(folder: Path, most: int) -> int:
                 continue
         if files > _MOST_FILES:
             return most + 1
+    if any(error.errno in (errno.ENAMETOOLONG, errno.EACCES) for error in hidden):
+        return most + 1
     return total
+
+
+def _nameless() -> int:
+    """Bytes in open files that stand in no folder: deleted ones, and those that are in memory only."""
+    sizes = {}
+    for process in descendants():
+        try:
+            for number in os.listdir(f"/proc/{process}/fd"):
+                about = os.stat(f"/proc/{process}/fd/{number}")
+                if stat.S_ISREG(about.st_mode) and about.st_nlink == 0:
+                    sizes[about.st_dev, about.st_ino] = about.st_blocks * 512
+        except OSError:
+            continue  # it ended, or closed the file, while we looked
+    return sum(sizes.values())
