@@ -14,7 +14,8 @@ from ..core.check import require, require_shape, require_unit_interval
 from .returns import discounted_return, reward_to_go
 
 
-def importance_ratio(log_prob: Float[Tensor, "*B"], behaviour_log_prob: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+def importance_ratio(log_prob: Float[Tensor, "*B"],
+                     behaviour_log_prob: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     """ρ = π(a|s) / π_β(a|s) = exp(log π − log π_β): [*B], per action.
 
     E_β[ρ f(a)] = E_π[f(a)] wherever π_β can take every action that π can.

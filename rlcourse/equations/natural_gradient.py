@@ -61,7 +61,8 @@ def pulled_back_fisher(jacobian: Float[Tensor, "*B n K P"], fisher: Float[Tensor
     return torch.einsum("...n,...nkp,...nkl,...nlq->...pq", weight, jacobian, fisher, jacobian)
 
 
-def score_fisher(score: Float[Tensor, "*B n P"], prob: Float[Tensor, "*B n"] | None = None) -> Float[Tensor, "*B P P"]:
+def score_fisher(score: Float[Tensor, "*B n P"],
+                 prob: Float[Tensor, "*B n"] | None = None) -> Float[Tensor, "*B P P"]:
     """F = E[g gᵀ] from scores g = ∇log π(a|s) [*B, n, P] of n actions drawn from π: [*B, P, P].
 
     The mean over the n samples, or weighted by `prob` [*B, n]. From samples it is noisy where

@@ -82,8 +82,8 @@ def _sums(gain: Tensor, discount: float, horizon: int | None) -> tuple[Tensor, T
         largest = float((discount * growth).detach().max())
         require(largest < 1.0, "gain", "gains k with discount · (1 + k)² < 1", f"one with {largest:.6g}")
         start = 1.0 / (1.0 - discount * growth)
-        factor = discount / (1.0 - discount)
-        return start, factor * start, discount * start.square(), factor * discount * start.square(), 1 / (1 - discount)
+        slope, steps = discount * start.square(), 1.0 / (1.0 - discount)
+        return start, discount * steps * start, slope, discount * steps * slope, steps
     require_count("horizon", horizon)
     require_unit_interval("discount", discount)
     power, power_slope = torch.ones_like(growth), torch.zeros_like(growth)  # qᵗ and its derivative
