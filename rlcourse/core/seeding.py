@@ -28,4 +28,4 @@ def uniforms(shape: tuple[int, ...], random: torch.Generator,
     """
     tiny = torch.finfo(dtype).eps / 2
     draw = torch.rand(shape, generator=random, dtype=dtype, device=random.device)
-    return draw.clamp(tiny, 1.0 - tiny)
+    return draw.clamp_(tiny, 1.0 - tiny)

@@ -85,18 +85,21 @@ class DynamicsSource:
         """
         wanted = (self.runs, self.environments, *self.action_space.shape)
         require(tuple(action.shape) == wanted, "action", f"shape {list(wanted)}", list(action.shape))
-        result = self.dynamics.step(self.state, action, self._uniforms(self.dynamics.step_noise))
-        self.steps_taken = self.steps_taken + 1
-        truncated = torch.zeros_like(result.terminated)
-        if self.time_limit is not None:
-            truncated = self.steps_taken >= self.time_limit
+        step_noise = self._uniforms(self.dynamics.step_noise) if self.dynamics.step_noise else None
+        result = self.dynamics.step(self.state, action, step_noise)
+        steps_taken = self.steps_taken + 1
+        truncated = steps_taken >= self.time_limit if self.time_limit is not None else \
+            torch.zeros_like(result.terminated)
         ended = result.terminated | truncated
         fresh = self._initial_state()
         self.state = torch.where(_like(ended, fresh), fresh, result.next_state)
         # One draw of observation noise for all: only those that ended use it.
         fresh_obs = self._observe(fresh)
-        self.obs = torch.where(_like(ended, fresh_obs), fresh_obs, result.next_obs)
-        self.steps_taken = torch.where(ended, torch.zeros_like(self.steps_taken), self.steps_taken)
+        if fresh_obs is fresh and result.next_obs is result.next_state:  # states are seen as they are
+            self.obs = self.state
+        else:
+            self.obs = torch.where(_like(ended, fresh_obs), fresh_obs, result.next_obs)
+        self.steps_taken = steps_taken.masked_fill_(ended, 0)
         return SourceStep(self.obs, result.reward.to(self.dtype), result.next_obs, result.terminated,
                           truncated)
 
@@ -104,7 +107,8 @@ class DynamicsSource:
         return self.dynamics.initial_state(self._uniforms(self.dynamics.initial_noise))
 
     def _observe(self, state: Tensor) -> Tensor:
-        return self.dynamics.observe(state, self._uniforms(self.dynamics.observation_noise))
+        count = self.dynamics.observation_noise
+        return self.dynamics.observe(state, self._uniforms(count) if count else None)
 
     def _uniforms(self, count: int) -> Tensor:
         return uniforms((self.runs, self.environments, count), self.random, self.dtype)
