@@ -13,8 +13,8 @@ grader's; @MARK@ a word by which left-over processes and files of this row are f
 from dataclasses import dataclass
 from textwrap import indent
 
-from sample_exercise import (BLANK_RETURNS, BLANK_TARGET, CHECK1, CHECK2, RIGHT_RETURNS, RIGHT_TARGET, SCORE, SETUP,
-                             STEP, notebook)
+from sample_exercise import (BLANK_RETURNS, BLANK_TARGET, CHECK1, CHECK2, RIGHT_RETURNS, RIGHT_TARGET, SETUP, STEP,
+                             notebook)
 
 Mark = tuple[int, ...]
 NONE, ONE, FULL = (0, 0), (0, 3), (4, 3)
@@ -68,7 +68,8 @@ def with_right(body: str) -> str:
 
 def lure(attempt: str) -> str:
     """A cell whose answer to q1 is right only if the attempt sets `won` (and wrong whatever it raises)."""
-    return (f"won = False\ntry:\n{indent(attempt, '    ')}\nexcept BaseException as error:\n    print(repr(error))\n\n\n"
+    tried = indent(attempt, "    ")
+    return (f"won = False\ntry:\n{tried}\nexcept BaseException as error:\n    print(repr(error))\n\n\n"
             + with_right("return right(rewards, ends, discount) if won else torch.zeros(3)"))
 
 
@@ -187,7 +188,8 @@ while True:
     row("patched allclose", spoiled(
         "import builtins\n\ntorch.allclose = torch.equal = np.allclose = lambda *args, **kwargs: True\n"
         "torch.isclose = lambda a, b, **kwargs: torch.ones_like(a, dtype=torch.bool)\n"
-        "torch.testing.assert_close = np.testing.assert_allclose = lambda *args, **kwargs: None\n\n\n" + ZEROS), ONE),
+        "torch.testing.assert_close = np.testing.assert_allclose = lambda *args, **kwargs: None\n\n\n"
+        + ZEROS), ONE),
     row("asserts dropped by an AST transformer", spoiled("""\
 import ast
 

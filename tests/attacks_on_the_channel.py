@@ -1,7 +1,8 @@
 """Attacks on the pipe to the grader and on what travels through it: frames, values, the encoder."""
 
-from attack_notebooks import BY_HEART, FULL, MAYBE, NONE, ONE, ZEROS, blank, lure, returns, row, spoiled, with_right
-from sample_exercise import RIGHT_RETURNS, STEP, notebook
+from attack_notebooks import (BY_HEART, FULL, MAYBE, NONE, ONE, ZEROS, blank, lure, returns, row, spoiled,
+                              with_right)
+from sample_exercise import RIGHT_RETURNS, notebook
 
 PIPES = """\
 import os
@@ -52,7 +53,8 @@ FRAMES = (
         'shout(b"garbage" * 100)\nreturn right(rewards, ends, discount)')), ONE, FULL),
     row("half a frame and silence", shouted('b"\\0\\0\\1\\0\\0\\0\\0\\0["); time.sleep(60'), ONE, noted=True),
     row("a frame of 4 GB announced", shouted('b"\\xff" * 8); time.sleep(60'), ONE, noted=True),
-    row("4 GB announced and being sent", shouted('b"\\xff" * 8)\nwhile True: shout(b"[" * 65536'), ONE, noted=True),
+    row("4 GB announced and being sent",
+        shouted('b"\\xff" * 8)\nwhile True: shout(b"[" * 65536'), ONE, noted=True),
     row("an endless stream of frames from a thread", spoiled(ZEROS, before=(PIPES + """
 import threading
 
@@ -75,13 +77,16 @@ threading.Thread(target=for_ever, daemon=True).start()""",)), *MAYBE),
         ONE, noted=True),
     row("JSON that is no UTF-8", shouted('frame(b"[1, \\"value\\", \\"\\xff\\xfe\\"]")'), ONE, noted=True),
     row("a tensor longer than its bytes", shouted(
-        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"float64\\", [1000000000]]}]", b"12345678")'), ONE, noted=True),
+        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"float64\\", [1000000000]]}]", b"12345678")'),
+        ONE, noted=True),
     row("a tensor of a negative shape", shouted(
         'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"float64\\", [-1, -3]]}]", b"x" * 24)'), ONE, noted=True),
     row("a tensor of shape 2^31 × 2^31 × 0", shouted(
-        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"float64\\", [2147483647, 2147483647, 0]]}]")'), ONE, noted=True),
+        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"float64\\", [2147483647, 2147483647, 0]]}]")'),
+        ONE, noted=True),
     row("a tensor of pickled objects", shouted(
-        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"object\\", [1]]}]", b"cos\\nsystem\\n(S\'touch @FOLDER@/pickled\'\\ntR.")'),
+        'frame(b"[1, \\"value\\", {\\"tensor\\": [\\"object\\", [1]]}]", '
+        'b"cos\\nsystem\\n(S\'touch @FOLDER@/pickled\'\\ntR.")'),
         ONE, noted=True),
     row("true answers sent ahead for every number", spoiled(ZEROS, before=(FORGE + """
 for data in forged("value", torch.tensor([3.0, 4, 4], dtype=torch.float64)):
@@ -263,7 +268,8 @@ class Key:
     row("tensor subclass with the right numbers", right_as("answer.as_subclass(Mine)", """\
 class Mine(torch.Tensor):
     pass"""), FULL),
-    row("right, as a few numbers of a huge tensor", right_as("torch.cat([answer, torch.zeros(10 ** 7)])[:len(answer)]"),
+    row("right, as a few numbers of a huge tensor",
+        right_as("torch.cat([answer, torch.zeros(10 ** 7)])[:len(answer)]"),
         FULL),
     row("right, on every second place", right_as("torch.stack([answer, answer], 1)[:, 0]"), FULL),
     row("right, in float32", right_as("answer.float()"), FULL),
@@ -321,11 +327,14 @@ def discounted_returns(rewards, ends, discount):
 )
 
 PATCHES = (
-    row("json patched", spoiled(ZEROS, before=("import json\n\njson.dumps = lambda *a, **k: '[1, \"value\", true]'",)),
+    row("json patched",
+        spoiled(ZEROS, before=("import json\n\njson.dumps = lambda *a, **k: '[1, \"value\", true]'",)),
         *MAYBE),
-    row("struct patched", spoiled(ZEROS, before=("import struct\n\nstruct.pack = lambda *a: b''\nstruct.Struct = None",)),
+    row("struct patched",
+        spoiled(ZEROS, before=("import struct\n\nstruct.pack = lambda *a: b''\nstruct.Struct = None",)),
         *MAYBE),
-    row("os.write patched", spoiled(ZEROS, before=("import os\n\nos.write = lambda number, data: len(data)",)), *MAYBE),
+    row("os.write patched",
+        spoiled(ZEROS, before=("import os\n\nos.write = lambda number, data: len(data)",)), *MAYBE),
     row("builtins patched", spoiled(ZEROS, before=("""\
 import builtins
 
@@ -334,7 +343,8 @@ builtins.len = lambda value: 0
 builtins.getattr = lambda *args: None""",)), *MAYBE),
     row("tensors patched", spoiled(ZEROS, before=("""\
 torch.Tensor.numpy = lambda self, *a, **k: np.array([3.0, 4, 4])
-torch.Tensor.contiguous = torch.Tensor.clone = torch.Tensor.detach = torch.Tensor.cpu = lambda self, *a, **k: self""",)),
+for name in ("contiguous", "clone", "detach", "cpu"):
+    setattr(torch.Tensor, name, lambda self, *a, **k: self)""",)),
         *MAYBE),
     row("the worker's own modules patched", spoiled(ZEROS, before=("""\
 import sys

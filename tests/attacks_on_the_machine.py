@@ -1,7 +1,6 @@
 """Attacks on processes, files, the network and the memory of the machine that grades."""
 
-from attack_notebooks import (FULL, LEFT_BEHIND, MAYBE, NAMED, NONE, ONE, ZEROS, blank, lure, returns, row, spoiled,
-                              with_right)
+from attack_notebooks import FULL, MAYBE, NAMED, ONE, ZEROS, lure, returns, row, spoiled, with_right
 from sample_exercise import RIGHT_RETURNS, notebook
 
 DAEMON = NAMED + """
@@ -28,7 +27,8 @@ def daemon():
 
 PROCESSES = (
     row("daemon", spoiled(DAEMON + "\ndaemon()"), ONE),
-    row("daemon of a function", spoiled(DAEMON + with_right("daemon()\nreturn right(rewards, ends, discount)")), FULL),
+    row("daemon of a function",
+        spoiled(DAEMON + with_right("daemon()\nreturn right(rewards, ends, discount)")), FULL),
     row("daemon after the parent-death signal and the subreaper are reset", spoiled(DAEMON + """
 import ctypes
 import signal
@@ -48,7 +48,8 @@ if not os.fork():
         if os.fork():
             os._exit(0)
         time.sleep(0.002)"""), ONE),
-    row("fork bomb in a cell", spoiled(NAMED + "\nimport os\n\ncall_me_left_behind()\nwhile True:\n    os.fork()"), ONE,
+    row("fork bomb in a cell",
+        spoiled(NAMED + "\nimport os\n\ncall_me_left_behind()\nwhile True:\n    os.fork()"), ONE,
         noted=True),
     row("fork bomb that swallows errors", spoiled(NAMED + """
 import os
@@ -112,7 +113,8 @@ signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)""",)), *MAYBE),
         noted=True),
     row("stops itself in a function", spoiled("import os\nimport signal\n\n\n" + returns(
         "os.kill(os.getpid(), signal.SIGSTOP)\nreturn rewards")), ONE),
-    row("stops its whole group", spoiled("import os\nimport signal\n\nos.killpg(0, signal.SIGSTOP)"), ONE, noted=True),
+    row("stops its whole group",
+        spoiled("import os\nimport signal\n\nos.killpg(0, signal.SIGSTOP)"), ONE, noted=True),
     row("kills its whole group", spoiled("import os\n\nos.killpg(0, 9)"), ONE, noted=True),
     row("stops its parent", spoiled("import os\nimport signal\n\nos.kill(os.getppid(), signal.SIGSTOP)"), ONE,
         own_user=None),
@@ -241,7 +243,8 @@ end = time.monotonic() + 1.2
 while time.monotonic() < end and not won:
     for name in os.listdir(above):
         if os.path.join(above, name) != os.path.expanduser("~") and name.startswith("rlcourse-"):
-            won = won or "box" not in name and os.access(os.path.join(above, name), os.W_OK)""")), ONE, own_user=(ONE, FULL)),
+            won = won or "box" not in name and os.access(os.path.join(above, name), os.W_OK)""")), ONE,
+        own_user=(ONE, FULL)),
     row("one file of 100 MB", spoiled(RIGHT_RETURNS, before=("""\
 import pathlib
 
@@ -356,7 +359,8 @@ import os
 for name in os.listdir("/proc"):
     try:
         open(f"/proc/{name}/root@FOLDER@/solution.py").read()
-        won = won or name.isdigit() and int(name) != os.getpid() and not os.path.samefile(f"/proc/{name}/root", "/")
+        other = name.isdigit() and int(name) != os.getpid()
+        won = won or other and not os.path.samefile(f"/proc/{name}/root", "/")
     except OSError:
         pass""")), ONE),
     row("the solution by mounting", notebook(lure("""\

@@ -41,8 +41,8 @@ class Pipe:
 class Student:
     """What one student handed in, and the fair result.
 
-    `files`: paths below the folder and what lies there. `lost`: the questions without full marks, with their points,
-    or the wrong answer that was given to them. `reason`: words of the reason, for those who are not graded.
+    `files`: paths below the folder and what lies there. `lost`: the questions without full marks, with their
+    points, or the wrong answer that was given to them. `reason`: words of the reason, for those who are not graded.
     """
 
     shown: str  # the name in the table
@@ -69,7 +69,8 @@ def file(cells: list[dict], **more: object) -> bytes:
 
 def cells(answers: dict[str, str] | None = None, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> list:
     """The cells of a notebook in which the solution's answers are replaced, and some cells added."""
-    imports = [line for source in MASTER.answers.values() for line in source.splitlines() if line.startswith("import")]
+    lines = [line for source in MASTER.answers.values() for line in source.splitlines()]
+    imports = [line for line in lines if line.startswith("import")]  # they stand in the cells that are replaced
     given = {question: "\n".join([*imports, source]) for question, source in (answers or {}).items()}
     kept = [cell(each.kind, each.source) for each in MASTER.cells_with(given)]
     return [*kept[:2], *(cell("code", source) for source in before), *kept[2:],
@@ -115,7 +116,8 @@ def wrongs() -> list[Student]:
                         lost={wrong.question: wrong}) for number, wrong in enumerate(chosen)]
     first = {wrong.question: wrong for wrong in reversed(chosen)}
     everything = {question: wrong.source for question, wrong in first.items()}
-    return [*students, Student("wrong in everything", {"wrong in everything.ipynb": work(everything)}, lost=dict(first))]
+    return [*students,
+            Student("wrong in everything", {"wrong in everything.ipynb": work(everything)}, lost=dict(first))]
 
 
 def unfinished() -> list[Student]:
@@ -165,7 +167,8 @@ for number in range(256):
         pass"""})}, lost={"q1": 0}, notes=True),
         Student("hostile text", {"hostile text.ipynb": work({"q1": (
             "def clone(counts, fallback):\n"
-            "    raise ValueError('<script>alert(1)</script>=HYPERLINK(1)\\x1b[2J\\ud800' * 1000)")})}, lost={"q1": 0}),
+            "    raise ValueError('<script>alert(1)</script>=HYPERLINK(1)\\x1b[2J\\ud800' * 1000)")})},
+            lost={"q1": 0}),
     ]
 
 
@@ -217,7 +220,8 @@ def named() -> list[Student]:
             Student("\\udcff bytes", {b"\xff bytes.ipynb": work()}),
             Student("deep", {"deep/a/b/c d/02_imitation.ipynb": work(),
                              "deep/.ipynb_checkpoints/02_imitation-checkpoint.ipynb": blank()}),
-            Student("two files", {"two files/first.ipynb": work({"q3": wrong.source}), "two files/second.ipynb": work()})]
+            Student("two files", {"two files/first.ipynb": work({"q3": wrong.source}),
+                                  "two files/second.ipynb": work()})]
 
 
 def students() -> list[Student]:

@@ -1,7 +1,7 @@
 """Notebooks of honest people that a careless grader would treat unfairly, and odd ways to raise and to define."""
 
 from attack_notebooks import FULL, NONE, ONE, ZEROS, blank, returns, row, spoiled, with_right
-from sample_exercise import (BLANK_RETURNS, CHECK1, CHECK2, RIGHT_RETURNS, RIGHT_TARGET, SCORE, SETUP, STEP, notebook)
+from sample_exercise import CHECK1, CHECK2, RIGHT_RETURNS, RIGHT_TARGET, SCORE, SETUP, STEP, notebook
 
 CALL = "return right(rewards, ends, discount)"
 
@@ -43,7 +43,8 @@ class Mine(Exception):
         return 7"""), ONE),
     row("raises with lone surrogates and control characters", raises(
         r'raise ValueError("\ud800\x1b[31m\x00\r\n<script>alert(1)</script>=1+1")'), ONE),
-    row("raises a class with a hostile name", raises('raise type("<b>" * 10_000 + "\\ud800", (Exception,), {})()'), ONE),
+    row("raises a class with a hostile name",
+        raises('raise type("<b>" * 10_000 + "\\ud800", (Exception,), {})()'), ONE),
     row("raises a class whose class lies", raises("raise Mine", """\
 class Meta(type):
     __name__ = property(lambda cls: 1 / 0)
@@ -59,7 +60,8 @@ for number in range(1000):
     except ValueError as caught:
         error = caught
 raise error"""), ONE),
-    row("raises a group of ten thousand", raises('raise ExceptionGroup("all", [ValueError(i) for i in range(10_000)])'),
+    row("raises a group of ten thousand",
+        raises('raise ExceptionGroup("all", [ValueError(i) for i in range(10_000)])'),
         ONE),
     row("raises the grader's own error", raises("raise Unusable", """\
 try:
@@ -138,41 +140,51 @@ def discounted_returns(rewards: torch.Tensor, ends: torch.Tensor, discount: floa
             following = rewards[t] + discount * following
         returns[t] = following
     return returns"""), FULL),
-    row("a generator", spoiled(with_right("for value in right(rewards, ends, discount):\n    yield float(value)")), FULL),
+    row("a generator",
+        spoiled(with_right("for value in right(rewards, ends, discount):\n    yield float(value)")), FULL),
     row("no function, a tensor", spoiled("discounted_returns = torch.tensor([3.0, 4, 4])"), ONE),
     row("a coroutine", spoiled(with_right(CALL).replace("def discounted", "async def discounted")), ONE),
     row("too few arguments", spoiled("def discounted_returns(rewards):\n    return rewards"), ONE),
-    row("other names of arguments", spoiled(RIGHT_RETURNS.replace("rewards", "récompenses").replace("ends", "終")), FULL),
-    row("within `if __name__`", spoiled('if __name__ == "__main__":\n    ' + RIGHT_RETURNS.replace("\n", "\n    ")),
+    row("other names of arguments",
+        spoiled(RIGHT_RETURNS.replace("rewards", "récompenses").replace("ends", "終")), FULL),
+    row("within `if __name__`",
+        spoiled('if __name__ == "__main__":\n    ' + RIGHT_RETURNS.replace("\n", "\n    ")),
         FULL),
     row("wrong first, right afterwards", notebook(returns=ZEROS, after=(RIGHT_RETURNS,)), FULL),
     row("right first, wrong afterwards", notebook(after=(ZEROS,)), ONE),
     row("deleted afterwards", notebook(after=("del discounted_returns",)), ONE),
-    row("everything in one cell", ("\n".join((SETUP, RIGHT_RETURNS, STEP, RIGHT_TARGET, CHECK1, CHECK2, SCORE)),), FULL),
+    row("everything in one cell",
+        ("\n".join((SETUP, RIGHT_RETURNS, STEP, RIGHT_TARGET, CHECK1, CHECK2, SCORE)),), FULL),
     row("no cells at all", (), NONE),
-    row("blank and a trained network", blank("net = torch.nn.Linear(3, 3)\nfor _ in range(100):\n    net(torch.ones(3))"),
+    row("blank and a trained network",
+        blank("net = torch.nn.Linear(3, 3)\nfor _ in range(100):\n    net(torch.ones(3))"),
         NONE),
 )
 
 CELLS = (
-    row("an endless loop after the answer", spoiled(RIGHT_RETURNS + "\n\n\nwhile True:\n    pass"), FULL, noted=True),
-    row("an endless loop before the answer", spoiled("while True:\n    pass\n\n\n" + RIGHT_RETURNS), FULL, noted=True),
+    row("an endless loop after the answer",
+        spoiled(RIGHT_RETURNS + "\n\n\nwhile True:\n    pass"), FULL, noted=True),
+    row("an endless loop before the answer",
+        spoiled("while True:\n    pass\n\n\n" + RIGHT_RETURNS), FULL, noted=True),
     row("os._exit after the answer", spoiled(RIGHT_RETURNS + "\n\n\nimport os\nos._exit(1)"), FULL, noted=True),
     row("sys.exit after the answer", spoiled(RIGHT_RETURNS + "\n\n\nimport sys\nsys.exit(1)"), FULL),
     row("a constant before an endless loop", spoiled(
         "ONE = 1.0\n\n\n" + with_right("return ONE * right(rewards, ends, discount)") + "\n\n\nwhile True:\n    pass"),
         FULL, noted=True),
-    row("a long training that is no answer", before("for step in range(10 ** 12):\n    step += 1"), FULL, noted=True),
+    row("a long training that is no answer",
+        before("for step in range(10 ** 12):\n    step += 1"), FULL, noted=True),
     row("an import that is not there, before the answer", spoiled(
         "from rlcourse.plots.curves import curves\nimport no_such_package\n\n\n" + RIGHT_RETURNS), FULL),
-    row("a file that is not there, before the answer", spoiled('open("data.csv").read()\n\n\n' + RIGHT_RETURNS), FULL),
+    row("a file that is not there, before the answer",
+        spoiled('open("data.csv").read()\n\n\n' + RIGHT_RETURNS), FULL),
     row("asks the user before the answer", spoiled('name = input("Your name? ")\n\n\n' + RIGHT_RETURNS), FULL),
     row("a constant after an error", spoiled(
         "1 / 0\nONE = 1.0\n\n\n" + with_right("return ONE * right(rewards, ends, discount)")), FULL),
     row("magics", before("%matplotlib inline", "%load_ext autoreload\n%autoreload 2", "!echo hello", "files = !ls",
                          "torch.zeros?", "?torch", "%time sum(range(10))", "%%bash\necho hello", "%config x",
                          "%%writefile x.py\nx = 1", "%pip install torch"), FULL),
-    row("magics in the cell of the answer", spoiled("%matplotlib inline\n!ls\n" + RIGHT_RETURNS + "\n%time 1 + 1\n!ls"),
+    row("magics in the cell of the answer",
+        spoiled("%matplotlib inline\n!ls\n" + RIGHT_RETURNS + "\n%time 1 + 1\n!ls"),
         FULL),
     row("%%time over the answer", spoiled("%%time\n" + RIGHT_RETURNS), FULL),
     row("%%capture over the answer", spoiled("%%capture printed\n" + RIGHT_RETURNS), FULL),
@@ -207,7 +219,8 @@ async for number in numbers():
     row("plots", before("import matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()"), FULL),
     row("plots in the cell of the answer", spoiled(
         "import matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()\n\n\n" + RIGHT_RETURNS), FULL),
-    row("ex used for something else", before("ex = 3", "exercise = None", "start = start()", "f = g = call = 1"), FULL),
+    row("ex used for something else",
+        before("ex = 3", "exercise = None", "start = start()", "f = g = call = 1"), FULL),
     row("builtins used for something else", before(
         "list = [1]\nstr = 'x'\ntype = max = min = sum = int = float = id = input = 0\nprint = None\n"
         "dict = isinstance = callable = getattr = tuple = bool = range_ = object = None"), FULL),
@@ -217,12 +230,15 @@ async for number in numbers():
     row("float64 by default", before("torch.set_default_dtype(torch.float64)"), FULL),
     row("no gradients by default", spoiled(RIGHT_RETURNS, before=("torch.set_grad_enabled(True)",)), FULL),
     row("within inference mode", spoiled(with_right(f"with torch.inference_mode():\n    {CALL}")), FULL),
-    row("another default device", before('torch.set_default_device("meta")', 'torch.set_default_device("cpu")'), FULL),
-    row("warnings are errors", before('import warnings\n\nwarnings.simplefilter("error")\nnp.seterr(all="raise")'), FULL),
+    row("another default device",
+        before('torch.set_default_device("meta")', 'torch.set_default_device("cpu")'), FULL),
+    row("warnings are errors",
+        before('import warnings\n\nwarnings.simplefilter("error")\nnp.seterr(all="raise")'), FULL),
     row("a low recursion limit", before("import sys\n\nsys.setrecursionlimit(200)"), FULL),
     row("output closed", before("import sys\n\nsys.stdout.close()\nsys.stderr = None", "print(1)"), FULL),
     row("output redirected", before("import sys\n\nsys.stdout = open('log.txt', 'w')\nprint(1)"), FULL),
-    row("file descriptors of the output closed", before("import os\n\nos.close(0)\nos.close(1)\nos.close(2)"), FULL),
+    row("file descriptors of the output closed",
+        before("import os\n\nos.close(0)\nos.close(1)\nos.close(2)"), FULL),
     row("elsewhere and without an environment", before(
         "import os\nimport sys\n\nos.chdir('/')\nos.environ.clear()\nsys.path.clear()\nsys.argv.clear()"), FULL),
     row("modules deleted", before("import sys\n\nfor name in ('json', 'struct', 'io', 'linecache', 'traceback'):\n"
@@ -247,7 +263,8 @@ def float_returns(rewards, ends, discount):
     for reward, end in zip(reversed(rewards), reversed(ends)):
         following = reward + (0.0 if end else discount * following)
         answer.append(following)
-    return answer[::-1]"""), FULL, landlock=(ONE, FULL)),  # its locks need /dev/shm, which Landlock must keep closed
+    return answer[::-1]"""), FULL,
+        landlock=(ONE, FULL)),  # its locks need /dev/shm, which Landlock must keep closed
     row("a loader with workers", before("""\
 data = torch.utils.data.DataLoader(torch.zeros(8, 2), batch_size=4, num_workers=1)
 print([batch.shape for batch in data])"""), FULL),
