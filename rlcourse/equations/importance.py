@@ -68,8 +68,8 @@ def corrected_reward_to_go(reward: Float[Tensor, "T *B"], ratio: Float[Tensor, "
     Backwards, Gₜ = rₜ + γ ρₜ₊₁ Gₜ₊₁. The product begins at t + 1: aₜ is given, and its own ratio
     belongs to the past. Precup, Sutton, Singh 2000.
     """
+    require_shape("ratio", ratio, tuple(reward.shape))
     _require_ratio(ratio, terminated, truncated)
-    require_shape("reward", reward, tuple(ratio.shape))
     require_unit_interval("discount", discount)
     ends = (terminated | truncated).unbind(0)
     ahead, sums = torch.zeros_like(reward[0]), []
@@ -84,6 +84,7 @@ def trajectory_weight(reward: Float[Tensor, "T *B"], ratio: Float[Tensor, "T *B"
                       terminated: Bool[Tensor, "T *B"], truncated: Bool[Tensor, "T *B"], *,
                       discount: float = 1.0) -> Float[Tensor, "T *B"]:
     """Ψ = (Π_{t'} ρ_{t'}) Σ_{t'} γ^{t'} r_{t'}: unbiased, and of the largest variance. [T, *B]."""
+    require_shape("ratio", ratio, tuple(reward.shape))
     later = discounted_return(reward, terminated, truncated, discount=discount)
     return trajectory_ratio(ratio, terminated, truncated) * later
 
@@ -108,6 +109,7 @@ def past_only_weight(reward: Float[Tensor, "T *B"], ratio: Float[Tensor, "T *B"]
     No estimate of ∇J: the rewards are still those of π_β, so that it follows Q^β where π goes. A
     step of policy iteration, biased as a gradient.
     """
+    require_shape("ratio", ratio, tuple(reward.shape))
     later = reward_to_go(reward, terminated, truncated, discount=discount)
     return past_ratio(ratio, terminated, truncated) * later
 

@@ -7,7 +7,7 @@ P parameters, before them any axes of independent runs. Derived in lecture 03, s
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.check import require, require_count, require_shape
@@ -117,7 +117,7 @@ def conjugate_gradient(product: Callable[[Tensor], Tensor], target: Float[Tensor
     return solution
 
 
-def fisher_vector_product(kl: Float[Tensor, " R"], parameters: Sequence[Shaped[Tensor, "R *rest"]],
+def fisher_vector_product(kl: Float[Tensor, " R"], parameters: Sequence[Tensor],
                           vector: Float[Tensor, "R P"], *, damping: float = 0.0) -> Float[Tensor, "R P"]:
     """F v + damping · v = ∇(∇KL · v) + damping · v, by differentiating twice: [R, P].
 

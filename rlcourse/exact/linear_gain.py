@@ -54,7 +54,8 @@ def fisher(gain: Float[Tensor, "*B"], log_std: Float[Tensor, "*B"], *, discount:
     """F = E_s[diag(s²/σ², 2)] = diag(M / (C σ²), 2) [*B, 2, 2], over the policy's own states.
 
     The states are those of the occupancy Σₜ γᵗ p(sₜ) / Σₜ γᵗ. Pulled back from diag(1/σ², 2) in
-    (μ, log σ) by μ = k·s; nothing off the diagonal, since mean and deviation do not mix.
+    (μ, log σ) by μ = k·s; nothing off the diagonal, since mean and deviation do not mix. For ever,
+    both components of F⁻¹∇J are σ² times a function of k: its direction knows neither σ nor m₀.
     """
     moment = second_moment(gain, log_std, discount=discount, horizon=horizon,
                            start_second_moment=start_second_moment)
