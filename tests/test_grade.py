@@ -206,7 +206,7 @@ def test_the_machines_failure_is_no_mark_costs_nobody_else_and_is_tried_again(tm
     assert run(folder, tmp_path / "out") == 0 and rows(tmp_path / "out")[1]["points"] == "5"
 
 
-def test_time_that_ran_out_is_partial_and_kept(tmp_path):
+def test_time_that_ran_out_is_partial_and_tried_again_by_the_next_run(tmp_path):
     folder, calls = hand_in(tmp_path / "class", {"anna.ipynb": CLASS["anna.ipynb"]}), []
 
     def slow(*args, **options):
@@ -215,7 +215,8 @@ def test_time_that_ran_out_is_partial_and_kept(tmp_path):
 
     assert run(folder, tmp_path / "out", slow) == run(folder, tmp_path / "out", slow) == 1
     row = rows(tmp_path / "out")[0]
-    assert (row["status"], row["q1"], row["q2"], len(calls)) == ("partial", "2", "", 1)
+    assert (row["status"], row["q1"], row["q2"], len(calls)) == ("partial", "2", "", 2)
+    assert run(folder, tmp_path / "out") == 0 and rows(tmp_path / "out")[0]["status"] == "graded"
 
 
 def test_of_equally_good_notebooks_the_first_by_path_counts(tmp_path):
