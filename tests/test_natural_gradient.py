@@ -37,7 +37,7 @@ def test_kl_against_torch_distributions(seed):
     expected = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=first),
                                                  torch.distributions.Categorical(logits=second))
     torch.testing.assert_close(ng.categorical_kl(first, second), expected, rtol=0, atol=1e-12)
-    old, new = (torch.distributions.Normal(mean, spread.exp()) for mean, spread in ((first, second), (second, first)))
+    old, new = (torch.distributions.Normal(*pair) for pair in ((first, second.exp()), (second, first.exp())))
     expected = torch.distributions.kl_divergence(old, new).sum(-1)
     torch.testing.assert_close(ng.gaussian_kl(first, second, second, first), expected, rtol=1e-12, atol=1e-12)
 
@@ -50,8 +50,8 @@ def test_gaussian_kl_by_quadrature():
         return float(old.log_prob(a).exp() * (old.log_prob(a) - new.log_prob(a)))
 
     by_quadrature = scipy.integrate.quad(integrand, -9, 9, epsabs=1e-12)[0]
-    mean, other = torch.tensor([0.3], dtype=double), torch.tensor([-0.4], dtype=double)
-    got = ng.gaussian_kl(mean, torch.tensor([0.7], dtype=double).log(), other, torch.tensor([1.3], dtype=double).log())
+    numbers_of_both = [torch.tensor([x], dtype=double) for x in (0.3, log(0.7), -0.4, log(1.3))]
+    got = ng.gaussian_kl(*numbers_of_both)
     assert float(got) == pytest.approx(by_quadrature, abs=1e-6)  # torch.distributions holds single precision
 
 
@@ -173,7 +173,8 @@ def test_the_natural_gradient_does_not_depend_on_the_parameters_and_the_vanilla_
         vanilla.append(jacobian @ gradient)
         natural.append(jacobian @ ng.natural_gradient(fisher, gradient))
         length = ng.trust_region_step_length(gradient, ng.natural_gradient(fisher, gradient), max_kl=0.01)
-        assert float(length) == pytest.approx((0.02 / float(gradient @ torch.linalg.solve(fisher, gradient))) ** 0.5)
+        slope = float(gradient @ torch.linalg.solve(fisher, gradient))
+        assert float(length) == pytest.approx((0.02 / slope) ** 0.5)
     # By hand: ∇J = (1, −0.08) and F = diag(25, 2) in (μ, log σ).
     for step in natural:
         torch.testing.assert_close(step, torch.tensor([0.04, -0.04], dtype=double), rtol=0, atol=1e-9)

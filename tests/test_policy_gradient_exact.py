@@ -11,7 +11,8 @@ from small_problems import bandit, two_rooms, with_an_end
 from rlcourse.core.seeding import generator
 from rlcourse.envs.tabular import TabularMDP
 from rlcourse.equations import policy_gradient as pg
-from rlcourse.equations.natural_gradient import categorical_fisher, natural_gradient, pulled_back_fisher, score_fisher
+from rlcourse.equations.natural_gradient import (categorical_fisher, natural_gradient, pulled_back_fisher,
+                                                  score_fisher)
 from rlcourse.equations.returns import discounted_return, gae, reward_to_go
 from rlcourse.exact import policy_gradient as exact
 from rlcourse.exact.evaluation import finite_horizon_values
@@ -74,6 +75,22 @@ def test_scores_are_the_derivatives_of_the_log_probabilities(mdp, logits):
             expected = torch.autograd.grad(log_prob, free, retain_graph=True)[0].flatten()
             torch.testing.assert_close(batches.score[t, r, 0], expected, **EXACT)
             assert float(batches.log_prob[t, r, 0]) == pytest.approx(float(log_prob.detach()), abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_every_episode_of_every_batch_ends_exactly_once(size):
+    mdp = with_an_end(3)
+    batches = exact.every_batch(mdp, random_logits((3, 2), 3), 2, size)
+    ends = batches.terminated | batches.truncated
+    assert bool((ends.sum(0) == 1).all()) and not bool((batches.terminated & batches.truncated).any())
+    for r in range(len(batches.prob)):
+        for i in range(size):
+            path = batches.state[:, r, i].tolist()
+            over = path.index(2) if 2 in path else None  # the time of arrival at the terminal state
+            assert batches.terminated[:, r, i].tolist() == [over == t + 1 for t in range(2)]
+            assert batches.truncated[:, r, i].tolist() == [False, over is None]
+            assert batches.valid[:, r, i].tolist() == [over is None or t < over for t in range(2)]
+            assert not batches.score[~batches.valid[:, r, i], r, i].any()
 
 
 @pytest.mark.parametrize("mdp, logits", PROBLEMS)
@@ -220,7 +237,8 @@ def test_reward_to_go_can_raise_the_variance():
     """Rewards +1 and then −1 whatever is done: the total is 0, the reward-to-go of the second step is −1."""
     probs = torch.zeros(2, 2, 2, dtype=double)
     probs[:, :, 1] = 1.0
-    mdp = TabularMDP(probs, torch.tensor([[1.0, 1.0], [-1.0, -1.0]], dtype=double), torch.tensor([1.0, 0.0], dtype=double))
+    reward = torch.tensor([[1.0, 1.0], [-1.0, -1.0]], dtype=double)
+    mdp = TabularMDP(probs, reward, torch.tensor([1.0, 0.0], dtype=double))
     batches = exact.every_batch(mdp, torch.zeros(2, 2, dtype=double), 2)
     assert of_batches(batches, whole(batches))[1].diagonal().tolist() == [0.0] * 4
     assert of_batches(batches, later(batches))[1].diagonal().tolist() == [0.0, 0.0, 0.25, 0.25]
@@ -307,10 +325,11 @@ def test_discount_option_1_can_prefer_the_worse_policy():
     """
     probs = torch.zeros(2, 2, 2, dtype=double)
     probs[:, :, 1] = 1.0
-    mdp = TabularMDP(probs, torch.tensor([[0.0, 3.0], [4.0, 0.0]], dtype=double), torch.tensor([1.0, 0.0], dtype=double))
+    reward = torch.tensor([[0.0, 3.0], [4.0, 0.0]], dtype=double)
+    mdp = TabularMDP(probs, reward, torch.tensor([1.0, 0.0], dtype=double))
     tied = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=double)  # d logits / d θ, the same in both rooms
-    slopes = [float(exact.gradient_by_theorem(mdp, torch.zeros(2, 2, dtype=double), 2, 0.5, option).flatten() @ tied)
-              for option in (1, 2)]
+    even = torch.zeros(2, 2, dtype=double)
+    slopes = [float(exact.gradient_by_theorem(mdp, even, 2, 0.5, option).flatten() @ tied) for option in (1, 2)]
     assert slopes == [-0.25, 0.25]
     better = [float(exact.objective(mdp, (step * tied).reshape(2, 2), 2, 0.5)) for step in (-1.0, 1.0)]
     assert better[0] < better[1]
@@ -324,10 +343,12 @@ def test_ppo_at_ratio_one_follows_the_policy_gradient():
     log_prob = torch.log_softmax(free, -1)[batches.state[:-1], batches.action]
     gain = pg.clipped_surrogate(log_prob, batches.log_prob, later(batches), clip_range=0.2)
     expected = exact.gradient_by_autograd(mdp, LOGITS, HORIZON)
-    torch.testing.assert_close(torch.autograd.grad((batches.prob[:, None] * gain).sum(), free)[0], expected, **EXACT)
+    ascent = torch.autograd.grad((batches.prob[:, None] * gain).sum(), free)[0]
+    torch.testing.assert_close(ascent, expected, **EXACT)
     log_prob = torch.log_softmax(free, -1)[batches.state[:-1], batches.action]
     loss = pg.surrogate_loss(log_prob, later(batches))
-    torch.testing.assert_close(torch.autograd.grad((batches.prob[:, None] * loss).sum(), free)[0], -expected, **EXACT)
+    descent = torch.autograd.grad((batches.prob[:, None] * loss).sum(), free)[0]
+    torch.testing.assert_close(descent, -expected, **EXACT)
 
 
 def test_the_fisher_matrix_of_a_table_three_ways_and_kakades_advantage():
@@ -336,7 +357,8 @@ def test_the_fisher_matrix_of_a_table_three_ways_and_kakades_advantage():
     batches = exact.every_batch(mdp, LOGITS, HORIZON)
     powers = discount ** torch.arange(HORIZON, dtype=double)
     weight = powers[:, None] * batches.prob / powers.sum()
-    torch.testing.assert_close(score_fisher(batches.score[:, :, 0].flatten(0, 1), weight.flatten()), fisher, **EXACT)
+    from_scores = score_fisher(batches.score[:, :, 0].flatten(0, 1), weight.flatten())
+    torch.testing.assert_close(from_scores, fisher, **EXACT)
     policy = torch.softmax(LOGITS, -1)
     occupancy = powers @ state_marginals(mdp, policy, HORIZON)[:-1] / powers.sum()
     selection = torch.eye(4, dtype=double).reshape(2, 2, 4)

@@ -164,7 +164,7 @@ def test_what_lies_behind_a_terminal_state_does_not_matter():
 def test_rollouts_that_make_no_sense_are_refused():
     reward, flag = torch.zeros(3, 2, dtype=double), torch.zeros(3, 2, dtype=torch.bool)
     for function in (reward_to_go, discounted_return):
-        with pytest.raises(ValueError, match=r"reward: expected at least one step, shape \[T, \*B\], got \[0, 2\]"):
+        with pytest.raises(ValueError, match=r"reward: expected at least one step, .*, got \[0, 2\]"):
             function(reward[:0], flag[:0], flag[:0])
         with pytest.raises(ValueError, match="reward: expected finite numbers, got NaN or infinity"):
             function(reward.fill_(torch.nan), flag, flag)
