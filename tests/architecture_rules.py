@@ -40,7 +40,7 @@ PACKAGES = {"matplotlib": {"plots"}, "ipywidgets": {"widgets.app"}, "IPython": {
 # These run beside a student's code in a locked box: standard library, numpy and torch only (and the worker
 # lets IPython translate cells with magics, when it meets one).
 BOXED = {f"rlcourse/grading/{name}.py" for name in (
-    "answers", "compare", "entry", "hints", "limits", "lockdown", "silent", "supervisor", "wire", "worker")}
+    "answers", "compare", "entry", "hints", "limits", "lockdown", "silent", "supervisor", "syscalls", "wire", "worker")}
 TRANSLATES_MAGICS = "rlcourse/grading/worker.py"
 
 GREEK = {"tau", "alpha", "beta", "rho", "lam", "lambda_", "lmbda"}

@@ -109,8 +109,8 @@ def test_right_answers_earn_everything():
     def served(value):
         return [lambda number: parts(pack(number, "value", value))]
 
-    script = [answer("ran", None), *served(WANT), *served(4.123), *served([WANT, "x"]), *served({"a": 0.123456789}),
-              *served(torch.tensor([1.0, 1.0])), *served(torch.tensor([2.0]))]
+    script = [answer("ran", None), *served(WANT), *served([WANT, "x"]), *served({"a": 0.123456789}),
+              *served(torch.tensor([1.0, 1.0])), *served(torch.tensor([2.0])), *served(4.123)]
     box = sandbox(script)
     marked = mark_notebook(["x = 1"], [QUESTION], box, seed=4)
     assert marked.reports[0].full and marked.complete and marked.notes == ()
@@ -135,32 +135,41 @@ def test_functions_of_the_checks_are_called_on_this_side():
     seen = []
     question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
         Case("value", lambda f: f.answer(lambda x: seen.append(x) or x + 1), 3, "a hint", points=1),))
-    box = sandbox([lambda number: parts(pack(0, "callback", [2])), lambda number: parts(pack(1, "value", 3))])
+    box = sandbox([lambda number: parts(pack(0, "callback", [[2], {}])), lambda number: parts(pack(1, "value", 3))])
     marked = mark_notebook([], [question], box)
     assert seen == [2] and marked.reports[0].earned == 1
     assert box.processes[0].sent[1] == (1, "returned", 3)
 
 
-@pytest.mark.parametrize("index, body", [(1, [2]), (-1, [2]), (0, "no list"), (0, None)])
-def test_a_call_of_a_function_that_was_not_lent_is_refused(index, body):
+@pytest.mark.parametrize("index", [1, -1])
+def test_a_call_of_a_function_that_was_not_lent_is_refused(index):
     question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
         Case("value", lambda f: f.answer(lambda x: x), 3, "a hint", points=1),))
-    script = [lambda number: parts(pack(index, "callback", body)), answer("value", 3)]
+    script = [lambda number: parts(pack(index, "callback", [[2], {}])), answer("value", 3)]
     marked = mark_notebook([], [question], sandbox(script))
     assert marked.reports[0].earned == 0
+
+
+@pytest.mark.parametrize("body", [[2], "no list", None, [[1], {}, 3], [[1, 2], {}], [[], {"y": 1}]])
+def test_a_call_with_odd_arguments_is_the_students_error(body):
+    question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
+        Case("value", lambda f: f.answer(lambda x: x), 3, "a hint", points=1),))
+    box = sandbox([lambda number: parts(pack(0, "callback", body)), answer("failed", ["TypeError", "no", ""])])
+    assert mark_notebook([], [question], box).reports[0].earned == 0
+    assert box.processes[0].sent[1][1] == "raised"
 
 
 def test_an_error_of_a_function_of_the_checks_goes_back_to_the_student():
     question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
         Case("value", lambda f: f.answer(lambda x: 1 / x), 3, "a hint", points=1),))
-    box = sandbox([lambda number: parts(pack(0, "callback", [0])), answer("failed", ["ZeroDivisionError", "no", "x"])])
+    box = sandbox([lambda number: parts(pack(0, "callback", [[], {"x": 0}])), answer("failed", ["ZeroDivisionError", "no", "x"])])
     marked = mark_notebook([], [question], box)
     assert box.processes[0].sent[1] == (1, "raised", ["ZeroDivisionError", "division by zero"])
     assert "denominator" in marked.reports[0].results[0].hint
 
 
 def test_endless_calls_of_a_function_of_the_checks_end():
-    calls = [lambda number: parts(pack(0, "callback", [1]))] * 50
+    calls = [lambda number: parts(pack(0, "callback", [[1], {}]))] * 50
     question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
         Case("value", lambda f: f.answer(lambda x: x), 3, "a hint", points=1),))
     marked = mark_notebook([], [question], sandbox(calls, limits=Limits(callbacks=20)))
@@ -194,6 +203,33 @@ def test_a_cell_that_does_it_again_is_left_out():
     marked = mark_notebook(["import this", "x = 1"], [QUESTION], box)
     assert [body[1] for _, kind, body in box.processes[2].sent if kind == "run"] == ["x = 1"]
     assert marked.notes[1] == "code cell 1 ended the whole process; not even its functions could be defined"
+
+
+def test_what_is_said_about_hidden_inputs_is_not_shown():
+    question = Question("q1", "t", "T1", {"answer": lambda: None}, 1, 1, 1, values=(
+        Case("one", lambda f: f.answer(1), 1, "first", points=1), Case("two", lambda f: f.answer(2), 2, "second", points=1)),
+        seeded=lambda seed: [Case("random", lambda f: f.answer(seed), seed, "hidden", confirms="one")])
+    box = sandbox([answer("ran", None), answer("value", 1), answer("value", 2)],
+                  [answer("ran", "ValueError: asked 77"), answer("failed", ["ValueError", "asked 77", "seed is 77"])])
+    marked = mark_notebook(["x = 1"], [question], box, seed=77)
+    assert [body[1] for _, kind, body in box.processes[0].sent if kind == "call"] == [[1], [2], [77]]
+    assert [result.passed for result in marked.reports[0].results] == [False, True]
+    assert "77" not in repr(marked)
+
+
+def test_cells_that_end_the_process_over_and_over_use_up_the_time_of_the_notebook(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("rlcourse.grading.remote.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    box, start = sandbox(*[[]] * 100, limits=Limits(notebook=10)), None
+    start = box.start
+
+    def slow_start():
+        clock[0] += 1
+        return start()
+
+    box.start = slow_start
+    marked = mark_notebook(["exit()"] * 60, [QUESTION], box)
+    assert not marked.complete and sum(bool(process.sent) for process in box.processes) == 15
 
 
 def test_without_a_process_there_is_no_mark():

@@ -86,7 +86,7 @@ def test_a_tensor_needs_exactly_its_bytes(tensor, data):
 
 @pytest.mark.parametrize("body", [
     {"tensor": ["float64", [-1]]}, {"tensor": ["float64", [2**40]]}, {"tensor": ["float64", [2**31 - 1, 2**31 - 1]]},
-    {"tensor": ["float64", [True]]}, {"tensor": ["float64", "12"]}, {"tensor": ["object", [1]]},
+    {"tensor": ["float64", [2**20, 0]]}, {"tensor": ["float64", [True]]}, {"tensor": ["float64", "12"]}, {"tensor": ["object", [1]]},
     {"tensor": [["float64"], [1]]}, {"tensor": ["complex128", [1]]}, {"tensor": ["float64", [1] * 60]},
     {"function": 0}, {"dict": []}, {"tensor": 3}, {}, {"dict": {}, "tensor": []}, {"pickle": "gASVAAAA"},
 ], ids=str)

@@ -13,7 +13,8 @@ from .cases import Question
 
 LIBRARY = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "envs")
-_GRADING = ("answers", "compare", "entry", "hints", "limits", "lockdown", "silent", "supervisor", "wire", "worker")
+_GRADING = ("answers", "compare", "entry", "hints", "limits", "lockdown", "silent", "supervisor", "syscalls", "wire",
+            "worker")
 _NOTEBOOK = '''"""The first line of every notebook; there is nothing to prepare here."""
 
 

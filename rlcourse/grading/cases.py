@@ -68,31 +68,69 @@ def mark(question: Question, f: object, seed: int | None = None,
 
     With a `seed` the seeded cases run as well, and `further` cases, such as an instructor's own.
     """
-    cases = (*question.values, *question.properties)
-    confirming = [*(question.seeded(seed) if seed is not None else ()), *further]
-    for case in confirming:
-        require(case.confirms in [visible.title for visible in cases], "confirms",
-                f"the title of a case of {question.id}", repr(case.confirms))
+    return confirm(ask(question, f), f, seed, further)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What came of the cases that students see: their results, each with the hints of all mistakes that fit.
+
+    `message` stands in their place where there is nothing to mark.
+    """
+
+    question: Question
+    found: tuple[tuple[Result, tuple[str, ...]], ...]
+    message: str = ""
+
+
+def ask(question: Question, f: object) -> Asked:
+    """Put the visible cases to `f`: the values, and if they are right the properties."""
     try:
-        found = [_put(case, confirming, f) for case in question.values]
+        found = [_run(case, f) for case in question.values]
         right = all(result.passed for result, _ in found)
-        found += [_put(case, confirming, f) if right else (Result(case.title, case.points, "waiting"), ())
-                  for case in question.properties]
-        results = _explained(found)
-        message = ""
+        found += [_run(case, f) if right else _waiting(case) for case in question.properties]
+        return Asked(question, tuple(found))
     except (Missing, Unanswered) as error:
-        results = [Result(case.title, case.points, "open") for case in cases]
         message = UNANSWERED if isinstance(error, Unanswered) else (
             f"{NO_FUNCTION} `{error}` yet: has the cell with your answer run without an error?")
-    return Report(question.id, question.title, tuple(results), message)
+        cases = (*question.values, *question.properties)
+        return Asked(question, tuple((Result(case.title, case.points, "open"), ()) for case in cases), message)
 
 
-def _put(case: Case, confirming: list[Case], f: object) -> tuple[Result, tuple[str, ...]]:
-    """What `_run` gives for a case and those that confirm it, up to the first that fails."""
-    result, fitting = _run(case, f)
-    for other in confirming:
-        if other.confirms == case.title and result.passed:
-            seeded, fitting = _run(other, f)
+def confirm(asked: Asked, f: object, seed: int | None = None, further: Iterable[Case] = ()) -> Report:
+    """Put seeded and `further` cases to `f`, each where the visible case that it confirms has passed."""
+    question, (values, properties) = asked.question, _split(asked)
+    confirming = [*(question.seeded(seed) if seed is not None else ()), *further]
+    titles = [case.title for case in (*question.values, *question.properties)]
+    for case in confirming:
+        require(case.confirms in titles, "confirms", f"the title of a case of {question.id}", repr(case.confirms))
+    if not asked.message:
+        values = [_confirmed_by(confirming, f, *pair) for pair in values]
+        if all(result.passed for result, _ in values):
+            properties = [_confirmed_by(confirming, f, *pair) for pair in properties]
+        else:
+            properties = [_waiting(case) for case in question.properties]
+    return Report(question.id, question.title, tuple(_explained([*values, *properties])), asked.message)
+
+
+def _split(asked: Asked) -> tuple[list, list]:
+    count = len(asked.question.values)
+    return list(asked.found[:count]), list(asked.found[count:])
+
+
+def _waiting(case: Case) -> tuple[Result, tuple[str, ...]]:
+    return Result(case.title, case.points, "waiting"), ()
+
+
+def _confirmed_by(confirming: list[Case], f: object, result: Result,
+                  fitting: tuple[str, ...]) -> tuple[Result, tuple[str, ...]]:
+    """A visible result after the cases that confirm it, up to the first that fails."""
+    for case in confirming:
+        if case.confirms == result.title and result.passed:
+            try:
+                seeded, fitting = _run(case, f)
+            except (Missing, Unanswered):  # of a function that was there a moment ago
+                seeded, fitting = _failed(case, f, case.hint, ""), ()
             result = _confirmed(result, seeded)
     return result, fitting
 
@@ -114,6 +152,11 @@ def _run(case: Case, f: object) -> tuple[Result, tuple[str, ...]]:
     try:
         got = case.call(f)
         found = difference(got, case.want, case.rtol, case.atol)
+        if found is None:
+            return Result(case.title, case.points, "passed"), ()
+        fitting = tuple(dict.fromkeys(hint for value, hint in case.mistakes
+                                      if difference(got, value, case.rtol, case.atol) is None))
+        return _failed(case, f, fitting[0] if fitting else _likely(case, got, found), found.text), fitting
     except (Missing, Unanswered):
         raise
     except Unusable as error:
@@ -123,11 +166,6 @@ def _run(case: Case, f: object) -> tuple[Result, tuple[str, ...]]:
         return _failed(case, f, hints.error_hint(error.error, error.message), shown), ()
     except Exception as error:  # an answer of an odd kind may break the case itself: it costs this case only
         return _failed(case, f, hints.TYPE, f"{type(error).__name__}: {error}"), ()
-    if found is None:
-        return Result(case.title, case.points, "passed"), ()
-    fitting = tuple(dict.fromkeys(hint for value, hint in case.mistakes
-                                  if difference(got, value, case.rtol, case.atol) is None))
-    return _failed(case, f, fitting[0] if fitting else _likely(case, got, found), found.text), fitting
 
 
 def _likely(case: Case, got: object, found: Difference) -> str:

@@ -81,13 +81,15 @@ def _listed(tensor: Tensor) -> str:
     """Nested lists of four significant digits."""
     if tensor.ndim == 0:
         return str(tensor.item()) if tensor.dtype == torch.bool else f"{tensor.item():.4g}"
-    if tensor.numel() > 60:
+    if tensor.numel() > 60 or max(tensor.shape) > 60:  # no numbers in a million rows are long too
         return "…" * 151
     return "[" + ", ".join(_listed(row) for row in tensor) + "]"
 
 
 def _as_numbers(value: object) -> Tensor | None:
     """A number, a tensor or rectangular nested lists of them as float64; None for anything else."""
+    if isinstance(value, int) and abs(value) > 2**63:
+        value = float("inf") if value > 0 else float("-inf")  # no float64 could hold it
     if isinstance(value, (Tensor, int, float)):
         return torch.as_tensor(value).detach().cpu().to(torch.float64)
     if isinstance(value, list):

@@ -12,7 +12,7 @@ from .cases import Question
 from .master import read_master, solution_source
 
 _LONGEST = 50_000  # characters of a cell; nobody writes longer ones, and the parser is C
-_COMMAND = re.compile(r"^\s*[%!].*$", re.MULTILINE)  # of IPython
+_COMMAND = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)  # of IPython
 
 Trees = Mapping[str, str]  # a dump of the syntax tree for each function
 

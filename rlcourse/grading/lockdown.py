@@ -5,7 +5,6 @@ only. The calls that Python lacks go through ctypes, with the numbers of Linux o
 """
 
 import ctypes
-import errno
 import os
 import resource
 import signal
@@ -14,6 +13,7 @@ import sys
 from pathlib import Path
 
 from .limits import Limits
+from .syscalls import refuse_calls
 
 _LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 38
@@ -22,8 +22,6 @@ _CAPSET = {"x86_64": 126}.get(os.uname().machine, 91)
 _CAP_VERSION_3, _CAP_DAC_READ_SEARCH = 0x20080522, 2
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _RULE_PATH_BENEATH = 1
-_PR_SET_SECCOMP, _IO_URING_SETUP = 22, 425
-_SOCKET = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # architecture as the kernel names it, call
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
 
 
@@ -42,7 +40,7 @@ def lock(limits: Limits, user: int | None, home: Path, readable: list[str], writ
     if _LINUX:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # after the change of user, which clears it
-        close_sockets()
+        refuse_calls()
     os.chdir(home)
 
 
@@ -57,27 +55,6 @@ def close_network() -> bool:
         return False
     _keep_capabilities(0)  # those of the new namespace, which an ordinary user had not asked for
     return True
-
-
-def close_sockets() -> bool:
-    """No new socket from now on, also none to a service of this machine: over a Unix socket, which neither Landlock
-    nor a network of our own closes, such a service may run programs for whoever asks. Whether that was possible.
-
-    A filter of system calls: `socket` is refused, `io_uring_setup`, which can do the same, and the calls of
-    other architectures, which have other numbers.
-    """
-    known = _SOCKET.get(os.uname().machine)
-    if known is None:
-        return False
-    architecture, number = known
-    load, equal, least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EACCES
-    # (code, lines to skip if true, if false, operand); at 0 stands the number of the call, at 4 the architecture.
-    lines = ((load, 0, 0, 4), (equal, 0, 5, architecture), (load, 0, 0, 0), (least, 3, 0, 0x40000000),
-             (equal, 2, 0, number), (equal, 1, 0, _IO_URING_SETUP), (answer, 0, 0, allow), (answer, 0, 0, refuse))
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
-    described = ctypes.create_string_buffer(struct.pack("HP", len(lines), ctypes.addressof(program)))
-    return _libc().prctl(_PR_SET_SECCOMP, 2, ctypes.byref(described), 0, 0) == 0
 
 
 def set_limits(limits: Limits, user: int | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .limits import Limits
+from .supervisor import end_descendants
 from .wire import LENGTHS, MAX_JSON, MAX_REQUEST, Garbled, pack, unpack
 
 _PATIENCE = 5.0  # seconds for the supervisor to end what is left
@@ -66,6 +67,7 @@ class Process:
         try:
             self._popen.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
+            end_descendants(self._popen.pid)  # first, as nobody looks for them once the supervisor is gone
             self._popen.kill()
             self._popen.wait()
         self._popen.stdout.close()
@@ -94,6 +96,12 @@ class Process:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder that a stranger filled: folders without rights, or nested deeper than Python can recurse."""
-    subprocess.run(["chmod", "-R", "u+rwX", folder], stderr=subprocess.DEVNULL, check=False)
-    subprocess.run(["rm", "-rf", folder], check=True)
+    """Delete a folder that a stranger filled: folders without rights, or nested deeper than Python can recurse.
+
+    What cannot be deleted within a minute is left to a later try.
+    """
+    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        try:
+            subprocess.run([*command, folder], stderr=subprocess.DEVNULL, check=False, timeout=60)
+        except subprocess.TimeoutExpired:
+            continue

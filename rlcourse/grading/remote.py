@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ..core.check import require
 from . import hints
 from .answers import Failed, Missing, Unanswered, Unusable
-from .cases import Case, Question, mark
+from .cases import Case, Question, ask, confirm
 from .compare import describe
 from .process import Ended, Process, TooSlow
 from .report import NOT_MARKED, Report
@@ -22,6 +22,7 @@ from .wire import Garbled, clean
 
 _MOST_DEATHS = 2  # of the process within one question, before its other cases are given up
 _MOST_NOTES = 10
+_FREE_STARTS = 5  # of a process; those beyond are on the notebook's clock, or cells that end it could go on for hours
 
 
 class NotGraded(Exception):
@@ -45,18 +46,18 @@ def mark_notebook(cells: Sequence[str], questions: Sequence[Question], sandbox: 
     Raises `NotGraded` if no process can be had.
     """
     notebook = Notebook(cells, sandbox, [name for question in questions for name in question.functions])
-    reports = []
+    answers = [RemoteAnswers(notebook) for _ in questions]
     try:
-        for question in questions:
-            answers = RemoteAnswers(notebook)
-            report = mark(question, answers, seed, (further or {}).get(question.id, ()))
-            if notebook.broken:
-                raise NotGraded(notebook.broken)
-            if notebook.out_of_time:
-                report = _not_asked(report)
-            reports.append(report)
+        asked = [ask(question, f) for question, f in zip(questions, answers)]
+        # From here on inputs are hidden. Nothing that the student's code says about them is shown any more.
+        notebook.silent = True
+        reports = [confirm(visible, f, seed, (further or {}).get(visible.question.id, ()))
+                   for visible, f in zip(asked, answers)]
     finally:
         notebook.close()
+    if notebook.broken:
+        raise NotGraded(notebook.broken)
+    reports = [_not_asked(report) if f.late else report for report, f in zip(reports, answers)]
     return Marked(tuple(reports), tuple(notebook.notes), not notebook.out_of_time)
 
 
@@ -67,11 +68,11 @@ class Notebook:
         self.cells, self.sandbox, self.asked = cells, sandbox, asked
         self.notes: list[str] = []
         self.broken = ""
-        self.out_of_time = False
+        self.out_of_time = self.silent = False
         self._end = time.monotonic() + sandbox.limits.notebook
         self._attempts = [0] * len(cells)  # how often a cell took the process with it
         self._process: Process | None = None
-        self._number = 0
+        self._number = self._starts = 0
 
     def exchange(self, kind: str, body: object, functions: list[Callable] | None = None) -> tuple[str, object]:
         """One request and its answer; calls of `functions` are served meanwhile.
@@ -84,28 +85,31 @@ class Notebook:
             self._process.send(number, kind, body, deadline, functions)
             for _ in range(self.sandbox.limits.callbacks):
                 answered, kind, body = self._process.receive(deadline)
-                if kind == "callback" and functions and isinstance(body, list) and 0 <= answered < len(functions):
+                if kind == "callback" and functions and 0 <= answered < len(functions):
                     self._process.send(number, *_served(functions[answered], body), deadline)
                 elif answered == number:
                     return kind, body
                 else:
                     raise Garbled("an answer to another question")
             raise TooSlow
-        except (TooSlow, Ended, Garbled):
+        except (TooSlow, Ended, Garbled) as failure:
             self.close()
+            if isinstance(failure, TooSlow) and time.monotonic() >= self._end:
+                self._run_out()
             raise
 
     def ready(self) -> bool:
         """A process in which every cell has run that can; False if there is no time, or no process, left."""
         while self._process is None and not self.broken and not self.out_of_time:
             if self._deadline() <= time.monotonic():
-                self.out_of_time = True
-                self._note("the time for the whole notebook ran out")
+                self._run_out()
                 return False
             try:
                 begun = time.monotonic()
                 self._process, _ = self.sandbox.start()
-                self._end += time.monotonic() - begun  # the machine's time is not the student's
+                self._starts += 1
+                if self._starts <= _FREE_STARTS:
+                    self._end += time.monotonic() - begun  # the machine's time is not the student's
             except NoAnswer as error:
                 self.broken = str(error)
                 return False
@@ -117,6 +121,10 @@ class Notebook:
         process, self._process = self._process, None
         if process is not None:
             process.stop()
+
+    def _run_out(self) -> None:
+        self.out_of_time = True
+        self._note("the time for the whole notebook ran out")
 
     def _deadline(self) -> float:
         return min(time.monotonic() + self.sandbox.limits.seconds, self._end)
@@ -134,7 +142,7 @@ class Notebook:
                         else "not even its functions could be defined")
                 self._note(f"code cell {index + 1} {_ending(failure)}; {rest}")
                 return
-            if kind == "ran" and isinstance(error, str) and not _expected(error, self.asked):
+            if kind == "ran" and isinstance(error, str) and not self.silent and not _expected(error, self.asked):
                 self._note(f"code cell {index + 1}: {error}")
 
     def _note(self, text: str) -> None:
@@ -150,6 +158,7 @@ class RemoteAnswers:
         self._notebook = notebook
         self._given_up: Failed | None = None
         self._deaths = 0
+        self.late = False  # whether the time for the notebook ended before an answer of this question came
         self.asked = ""  # the latest call, as a student would type it
 
     def __getattr__(self, name: str) -> Callable:
@@ -166,10 +175,12 @@ class RemoteAnswers:
         if self._given_up:
             raise self._given_up
         if not self._notebook.ready():
+            self.late = self._notebook.out_of_time
             raise Failed("TimeoutError", "the time for the whole notebook ran out")
         try:
             kind, body = self._notebook.exchange("call", [name, list(args)], functions=[])
         except TooSlow as error:
+            self.late = self._notebook.out_of_time
             seconds = self._notebook.sandbox.limits.seconds
             self._given_up = Failed("TimeoutError", f"stopped after {seconds:g} seconds")
             raise self._given_up from error
@@ -196,10 +207,11 @@ def _value(kind: str, body: object, name: str) -> object:
     raise Unusable(hints.unusable(code, name), shown)
 
 
-def _served(function: Callable, arguments: list) -> tuple[str, object]:
+def _served(function: Callable, body: object) -> tuple[str, object]:
     """The checker's own function, called with what a student's code gave it: any error goes back to that code."""
     try:
-        return "returned", function(*arguments)
+        arguments, named = body
+        return "returned", function(*arguments, **named)
     except Exception as error:
         return "raised", [type(error).__name__, str(error)]
 

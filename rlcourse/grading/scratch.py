@@ -33,7 +33,7 @@ def scratch_folder() -> Iterator[Path]:
             os.rename(folder / "new", folder / "lock")  # nobody ever finds it unlocked
             yield folder
     finally:
-        shutil.rmtree(folder)
+        remove(folder)
 
 
 def _remove_abandoned() -> None:
@@ -47,4 +47,8 @@ def _remove_abandoned() -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             continue  # somebody is grading there, or tidies up as well
-        remove(lock.parent)
+        for entry in lock.parent.iterdir():
+            if entry != lock:
+                remove(entry)
+        if os.listdir(lock.parent) == ["lock"]:  # the lock last, so that what is left is found again
+            shutil.rmtree(lock.parent)

@@ -18,7 +18,7 @@ from .limits import Limits
 
 _SET_CHILD_SUBREAPER = 36
 _LOOK_EVERY = 0.5  # seconds between two looks at memory and files
-_MOST_FILES = 2000
+_MOST_ENTRIES = 2000  # files and folders
 
 
 def supervise(request: int, reply: int, home: Path, limits: Limits) -> None:
@@ -57,36 +57,46 @@ def _stay(child: int, request: int, home: Path, limits: Limits) -> None:
                 return
 
 
-def descendants() -> list[int]:
-    """The processes below this one."""
+def descendants(of: int | None = None) -> list[int]:
+    """The living processes below this one, or below `of`."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             # "pid (name) state parent …": the name may hold anything, brackets too.
-            parents[int(entry.name)] = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(entry.name)] = int(parent)
         except (OSError, IndexError, ValueError):
             continue  # it ended while we looked
-    found, new = set(), {os.getpid()}
+    found, new = set(), {of or os.getpid()}
     while new:
         new = {process for process, parent in parents.items() if parent in new} - found
         found |= new
     return sorted(found)
 
 
+def end_descendants(of: int) -> None:
+    """Kill until nobody is left below a process: one that forks as fast as it can is caught in a later round."""
+    for _ in range(1000):
+        left = descendants(of)
+        for process in left:
+            _kill(os.kill, process)
+        if not left:
+            return
+        time.sleep(0.002)
+
+
 def _end_all(child: int) -> None:
-    """Kill until nobody is left: a process that forks as fast as it can is caught in a later round."""
+    """End everything below this process, and wait until it is gone."""
     if not Path("/proc/self").exists():
         _kill(os.killpg, child)
         return
-    for _ in range(1000):
-        for process in descendants():
-            _kill(os.kill, process)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.002)
+    end_descendants(os.getpid())
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass  # all are gone
 
 
 def _kill(how, process: int) -> None:
@@ -109,17 +119,17 @@ def _memory() -> int:
 
 def _size(folder: Path, most: int) -> int:
     """Bytes in a folder, or more than `most` if there are too many files to count, or some that cannot be."""
-    total = files = 0
+    total = entries = 0
     hidden: list[OSError] = []
     for where, _, names in os.walk(folder, onerror=hidden.append):
+        entries += 1 + len(names)
+        if entries > _MOST_ENTRIES:
+            return most + 1
         for name in names:
-            files += 1
             try:
                 total += os.lstat(os.path.join(where, name)).st_size
             except OSError:
                 continue
-        if files > _MOST_FILES:
-            return most + 1
     if any(error.errno in (errno.ENAMETOOLONG, errno.EACCES) for error in hidden):
         return most + 1
     return total

@@ -16,6 +16,9 @@ from ...core.seeding import generator
 from ..cases import Case, Question
 
 
+_MOST = 1000  # states in one call, and pairs in one data set
+
+
 class World(NamedTuple):
     """`next_state` [S, A], the expert's action in each state [S], a start for each drive, steps a drive."""
 
@@ -43,18 +46,29 @@ def callbacks(world: World) -> tuple[Callable, Callable, Callable]:
         return torch.tensor(visited)
 
     def label(states):
-        return world.expert[states]
+        return world.expert[_few_indices("label", states)]
 
     def fit(dataset):
         counts = torch.zeros(world.next_state.shape, dtype=torch.float64)
-        if not isinstance(dataset, (list, tuple)) or not all(
+        if not isinstance(dataset, (list, tuple)) or len(dataset) > _MOST or not all(
                 isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in dataset):
             raise ValueError("fit: expected a list of (states, labels) pairs")
         for states, labels in dataset:
+            states, labels = _few_indices("fit", states), _few_indices("fit", labels)
             counts.index_put_((states, labels), torch.ones(len(states), dtype=torch.float64), accumulate=True)
         return counts
 
     return collect, label, fit
+
+
+def _few_indices(name: str, values: object) -> Tensor:
+    """States or labels as int64 [n]. These functions work for a student: nobody makes them work for long."""
+    if isinstance(values, (list, tuple)) and len(values) > _MOST or not isinstance(values, (list, tuple, Tensor)):
+        raise ValueError(f"{name}: expected whole numbers in a tensor [n]")
+    indices = torch.as_tensor(values)
+    if indices.ndim != 1 or len(indices) > _MOST or indices.is_floating_point() and indices.numel():
+        raise ValueError(f"{name}: expected whole numbers in a tensor [n], got shape {list(indices.shape)}")
+    return indices.long()
 
 
 def policies(loop: Callable, rounds: int, world: World) -> list[Tensor]:
@@ -62,8 +76,10 @@ def policies(loop: Callable, rounds: int, world: World) -> list[Tensor]:
     return list(loop(rounds, *callbacks(world)))
 
 
-def _named(made: list) -> dict[str, object]:
+def _named(made: object) -> object:
     """The policies of the rounds, by what they are: a student sees the name beside the numbers."""
+    if not isinstance(made, list) or len(made) > _MOST:
+        return made
     return {f"round {number}, counts of labels by state and action": policy for number, policy in enumerate(made)}
 
 
@@ -113,8 +129,9 @@ def _labels_asked(f: object, rounds: int, world: World) -> int:
     asked = []
 
     def label(states):
-        asked.append(len(states))
-        return expert(states)
+        labels = expert(states)
+        asked.append(len(labels))
+        return labels
 
     f.dagger(rounds, collect, label, fit)
     return sum(asked)

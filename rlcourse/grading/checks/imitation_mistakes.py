@@ -80,8 +80,12 @@ def _random_cases(seed: int) -> Iterator[Case]:
                    torch.rand(states, actions, generator=random, dtype=torch.float64), horizon)
         yield _case("random", problem, expected_mistakes(*problem),
                     confirms="one step" if horizon == 1 else "three states with different odds")
-    rope = (_ROPE, table([1, 0]), random_distributions((2, 2), random), table([[0, 1], [1, 1]]), 9)
-    yield _case("random", rope, expected_mistakes(*rope), confirms="three steps on the tightrope")
+    # Two states as on the rope, but anything may start, lead and cost: the rope's own formula is not enough.
+    for start, cost in ((table([1, 0]), table([[0, 1], [1, 1]])), (random_distributions((2,), random), None)):
+        moves = _ROPE if cost is not None else random_distributions((2, 2, 2), random)
+        costs = cost if cost is not None else torch.rand(2, 2, generator=random, dtype=torch.float64)
+        rope = (moves, start, random_distributions((2, 2), random), costs, 9)
+        yield _case("random", rope, expected_mistakes(*rope), confirms="three steps on the tightrope")
 
 
 # States: on the rope, fallen. Actions: right, wrong (which falls); a fall is final and costs 1 a step.
