@@ -312,6 +312,27 @@ def test_seeds_of_the_exported_environments():
         assert np.array_equal(run(make, 5), run(make, 5)) and not np.array_equal(run(make, 5), run(make, 6))
 
 
+def test_a_vector_environment_starts_anew_from_a_seed_and_goes_on_without_one():
+    vector = DynamicsVectorEnv(CartPole(), 3)
+    first = vector.reset(seed=1)[0]
+    vector.step(np.array([0, 1, 0]))
+    second, again = vector.reset()[0], vector.reset(seed=1)[0]
+    assert np.array_equal(first, again) and not np.array_equal(first, second)
+
+
+def test_what_the_caller_does_to_observations_stays_with_the_caller():
+    def run(spoil):
+        vector, out = DynamicsVectorEnv(CartPole(), 3), []
+        obs = vector.reset(seed=1)[0]
+        for _ in range(5):
+            obs *= spoil
+            obs, *_ = vector.step(np.array([0, 1, 0]))
+            out.append(obs.copy())
+        return np.stack(out)
+
+    assert np.array_equal(run(1.0), run(0.0))
+
+
 def test_gymnasiums_wrappers_work_on_the_vector_environment():
     vector = gymnasium.wrappers.vector.RecordEpisodeStatistics(DynamicsVectorEnv(CartPole(), 2, max_episode_steps=5))
     vector.reset(seed=0)

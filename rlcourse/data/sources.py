@@ -55,7 +55,8 @@ class DynamicsSource:
     `random` is the source's own generator. Every step draws the same number of uniforms whatever
     happens, so that an episode which ends earlier in one environment changes no other one's luck.
     `time_limit` replaces the limit of the dynamics if it is given. Public besides `reset` and
-    `step`: `state` [R, N, …] and `obs` [R, N, …] (the present ones) and `steps_taken` [R, N] (int64).
+    `step`: `state` [R, N, …] and `obs` [R, N, …] (the present ones, one and the same tensor where states are
+    seen as they are: do not write into it) and `steps_taken` [R, N] (int64).
     """
 
     def __init__(self, dynamics: Dynamics, runs: int, environments: int, *, random: torch.Generator,
