@@ -58,3 +58,7 @@ def test_source_written_against_the_parser_is_no_flag_and_no_crash(hostile):
 def test_without_the_solutions_nothing_is_flagged(tmp_path):
     assert published_trees(NAME, tmp_path) == {}
     assert same_as_published([CLONE], questions(NAME), {}) == ()
+
+
+def test_a_cell_of_empty_lines_takes_no_time():
+    assert same_as_published(["clone )" + "\n" * 49_000], questions(NAME), {"clone": "…"}) == ()

@@ -23,6 +23,7 @@ from rlcourse.envs.experts import car_expert
 from rlcourse.grading import silent
 from rlcourse.grading.answers import Answers, Missing, Unanswered
 from rlcourse.grading.cases import mark, run_case
+from rlcourse.grading.checks import imitation_dagger
 from rlcourse.grading.compare import describe, difference, plain
 from rlcourse.grading.exercise import exercise_names, questions
 from rlcourse.grading.master import code_sources, read_master, solution_source
@@ -286,3 +287,17 @@ def test_the_rules_catch_a_solution_that_breaks_them():
 
     with pytest.raises(Unanswered):
         run_case(case, Answers(dict.fromkeys(question.functions, unanswered)))
+
+
+@pytest.mark.parametrize("work", [
+    lambda collect, label, fit: fit([(torch.zeros(9, 1).long(), torch.zeros(1, 9).long())]),
+    lambda collect, label, fit: fit([(torch.zeros(2, 0), torch.zeros(1))]),
+    lambda collect, label, fit: fit([(torch.zeros(1).long(), torch.zeros(1).long())] * 2000),
+    lambda collect, label, fit: fit(torch.zeros(9, 2, 1).long()),
+    lambda collect, label, fit: label(torch.zeros(2000).long()),
+    lambda collect, label, fit: label(torch.zeros(2, 2).long()),
+    lambda collect, label, fit: label("012"),
+], ids=range(7))
+def test_the_helpers_of_the_bug_hunt_do_little_work_for_whoever_calls_them(work):
+    with pytest.raises(ValueError, match="expected"):
+        work(*imitation_dagger.callbacks(imitation_dagger._SHORT))

@@ -214,6 +214,12 @@ def test_reports_are_the_same_in_text_and_html_and_escape_what_students_write():
     assert repr(report_of(lambda x: x / 2)).count("Divide by three.") == 1  # two cases, one explanation
 
 
+def test_values_that_would_take_the_comparison_for_ever_or_break_it():
+    assert difference(10**400, 1.0).kind == "nan" and difference([1, -10**400], torch.ones(2)).kind == "nan"
+    rows_of_nothing = torch.zeros(10**7, 0)  # no bytes to send, but ten million rows to write down
+    assert describe(rows_of_nothing) == describe([rows_of_nothing])[1:-1] == "tensor of shape [10000000, 0]"
+
+
 def test_differences():
     assert difference(1, 1.0) is None and difference(True, torch.tensor(True)) is None
     assert difference([1, [2.0, 3]], [1, [2, 3]]) is None
