@@ -1,1 +1,1 @@
-"""How fast it is: every file with a function `rows()` is a benchmark; `python -m benchmarks NAME` prints its table."""
+"""How fast it is: every file with a function `rows()` is a benchmark, run by `python -m benchmarks NAME`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [NAME …]`: run benchmarks by name and print their tables; without a name, list them."""
+"""`python -m benchmarks NAME [NAME …]`: print the tables of benchmarks; without a name, list them."""
 
 import argparse
 import importlib

@@ -2,14 +2,14 @@
 
 Every way is timed as a training loop meets it: with its resets, its time limit and its checks, in blocks of about
 a fifth of a second taken in turn, so that a busy moment of the machine hits all of them. The fastest block counts:
-the others were disturbed. Time is this process's processor time (everything here runs in one thread of it), so that
-waiting for a processor that others use is not counted. Actions are drawn beforehand and cost nothing.
+the others were disturbed. Time is this process's processor time (everything here runs in one thread of it), so
+that waiting for a processor that others use is not counted. Actions are drawn beforehand and cost nothing.
 
 What bounds ours: at 64 environments nearly all is the overhead of some 40 calls into torch, 1 to 3 µs each, where
-NumPy takes half a microsecond: that is Gymnasium's lead there. (Its vectorised CartPole resets in the step after an
-end, keeps no true successor and serves no gradient.) At 65,536 a quarter goes into the physics and more than a quarter
-into the four random numbers that every environment draws for a possible new start, whether it ends or not: no
-environment's luck may depend on when another one ends.
+NumPy takes half a microsecond: that is Gymnasium's lead there. (Its vectorised CartPole resets in the step after
+an end, keeps no true successor and serves no gradient.) At 65,536 a quarter goes into the physics and more than a
+quarter into the four random numbers that every environment draws for a possible new start, whether it ends or not:
+no environment's luck may depend on when another one ends.
 """
 
 import time
@@ -79,8 +79,9 @@ def _row(count: int) -> dict:
     rate = {name: count / taken for name, taken in seconds.items()}
     column = {name: f"{rate[name] / 1e6:.3f} M/s" if name in rate else "" for name in (
         "ours", "physics alone", "Gymnasium scalar", "SyncVectorEnv", "Gymnasium vectorised")}
-    return {"environments": f"{count:,}", **column, "ours / vectorised":
-            f"{rate['ours'] / rate['Gymnasium vectorised']:.2f}", "µs per step, ours": f"{seconds['ours'] * 1e6:.0f}"}
+    return {"environments": f"{count:,}", **column,
+            "ours / vectorised": f"{rate['ours'] / rate['Gymnasium vectorised']:.2f}",
+            "µs per step, ours": f"{seconds['ours'] * 1e6:.0f}"}
 
 
 def best_of(ways: dict[str, Callable[[], object]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Gymnasium in both directions, judged by Gymnasium's own checker, its own environments, and by injected states."""
+"""Gymnasium in both directions, judged by its own checker, its own environments, and by injected states."""
 
 import subprocess
 import sys
@@ -51,7 +51,8 @@ def cart_poles(limit=500):
 def test_a_rollout_through_gymnasium_equals_ours_step_by_step():
     runs, count, limit = 2, 4, 18
     theirs = GymSource(cart_poles(limit), runs, count, seed=0, dtype=torch.float64)
-    ours = DynamicsSource(CartPole(), runs, count, random=generator(1, "luck"), time_limit=limit, dtype=torch.float64)
+    ours = DynamicsSource(CartPole(), runs, count, random=generator(1, "luck"), time_limit=limit,
+                          dtype=torch.float64)
     assert isinstance(theirs, Source) and theirs.time_limit == limit == ours.time_limit
     assert (theirs.action_space, theirs.obs_shape) == (ours.action_space, ours.obs_shape)
     tosses = torch.randint(2, (120, runs, count), generator=generator(2, "actions"))
@@ -72,8 +73,9 @@ def test_a_rollout_through_gymnasium_equals_ours_step_by_step():
             assert (a.obs[ended].abs() <= 0.05).all()          # a start, not the end
             assert (a.next_obs[ended] != a.obs[ended]).any()
         assert torch.equal(ours.steps_taken, torch.where(ended, 0, before + 1))
-        for name, flags in (("terminated", a.terminated & ~a.truncated), ("truncated", a.truncated & ~a.terminated),
-                            ("both", a.terminated & a.truncated), ("neither", ~ended)):
+        for name, flags in (("terminated", a.terminated & ~a.truncated),
+                            ("truncated", a.truncated & ~a.terminated), ("both", a.terminated & a.truncated),
+                            ("neither", ~ended)):
             seen[name] += int(flags.sum())
     assert all(seen.values()), seen
 
@@ -231,7 +233,8 @@ def test_registering_twice_changes_nothing():
 
 @pytest.mark.slow
 def test_importing_registers_nothing():
-    code = ("import gymnasium\nbefore = set(gymnasium.registry)\nimport rlcourse.gym.register, rlcourse.gym.source\n"
+    code = ("import gymnasium\nbefore = set(gymnasium.registry)\n"
+            "import rlcourse.gym.register, rlcourse.gym.source\n"
             "print(set(gymnasium.registry) == before, len(rlcourse.gym.register.register()) > 10)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "True True\n"), done.stderr[-2000:]
@@ -307,8 +310,8 @@ def test_seeds_of_the_exported_environments():
             out.append(env.step(env.action_space.sample())[0])
         return np.stack([*out, env.reset()[0]])
 
-    for make in (lambda: DynamicsEnv(corridor(time_limit=20)), lambda: DynamicsVectorEnv(corridor(time_limit=20), 4),
-                 lambda: DynamicsVectorEnv(CartPole(), 4)):
+    for make in (lambda: DynamicsEnv(corridor(time_limit=20)), lambda: DynamicsVectorEnv(CartPole(), 4),
+                 lambda: DynamicsVectorEnv(corridor(time_limit=20), 4)):
         assert np.array_equal(run(make, 5), run(make, 5)) and not np.array_equal(run(make, 5), run(make, 6))
 
 
@@ -334,7 +337,8 @@ def test_what_the_caller_does_to_observations_stays_with_the_caller():
 
 
 def test_gymnasiums_wrappers_work_on_the_vector_environment():
-    vector = gymnasium.wrappers.vector.RecordEpisodeStatistics(DynamicsVectorEnv(CartPole(), 2, max_episode_steps=5))
+    vector = DynamicsVectorEnv(CartPole(), 2, max_episode_steps=5)
+    vector = gymnasium.wrappers.vector.RecordEpisodeStatistics(vector)
     vector.reset(seed=0)
     for _ in range(5):
         *_, info = vector.step(np.array([0, 1]))

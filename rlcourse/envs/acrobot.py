@@ -1,6 +1,7 @@
 """`Acrobot`: two links that hang from a bar, a motor only at the elbow; swing the tip above the bar (Sutton 1996).
 
-Step for step Gymnasium's Acrobot-v1 (the equations of Sutton & Barto's book), as pure functions of a batch of states.
+Step for step Gymnasium's Acrobot-v1 (the equations of Sutton & Barto's book), as pure functions of a batch of
+states.
 """
 
 import math
@@ -24,8 +25,8 @@ class Acrobot(Dynamics):
     | 2 | angular velocity of θ₁ | −4π | 4π | rad/s |
     | 3 | angular velocity of θ₂ | −9π | 9π | rad/s |
 
-    The observation is (cos θ₁, sin θ₁, cos θ₂, sin θ₂, θ̇₁, θ̇₂). Actions: 0, 1, 2 are a torque of −1, 0 and 1 N m. The
-    reward is −1 for every step and 0 for the one that brings the tip a link's length above the bar, which
+    The observation is (cos θ₁, sin θ₁, cos θ₂, sin θ₂, θ̇₁, θ̇₂). Actions: 0, 1, 2 are a torque of −1, 0, 1 N m.
+    The reward is −1 for every step and 0 for the one that brings the tip a link's length above the bar, which
     terminates the episode; the time limit is 500 steps. Everything but the start is deterministic.
     """
 

@@ -25,10 +25,10 @@ class LinearGain(Dynamics):
     | --- | --- | --- | --- | --- |
     | 0 | displacement a | −`action_limit` | `action_limit` | none |
 
-    The reward of step t is −(sₜ² + aₜ²), then sₜ₊₁ = sₜ + aₜ. Episodes do not terminate; the time limit is `horizon`.
-    The box of actions is so wide that no Gaussian policy in use ever meets its walls, and the dynamics have none:
-    closed forms need no correction. Everything but the start is deterministic; `start_low` = `start_high`
-    fixes that too.
+    The reward of step t is −(sₜ² + aₜ²), then sₜ₊₁ = sₜ + aₜ. Episodes do not terminate; the time limit is
+    `horizon`. The box of actions is so wide that no Gaussian policy in use ever meets its walls, and the dynamics
+    have none: closed forms need no correction. Everything but the start is deterministic; `start_low` =
+    `start_high` fixes that too.
     """
 
     start_low: float = -1.0

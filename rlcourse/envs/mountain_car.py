@@ -1,4 +1,4 @@
-"""`MountainCar` and `ContinuousMountainCar`: a car too weak for the hill must first drive away from it (Moore 1990).
+"""`MountainCar` and `ContinuousMountainCar`: a car too weak for its hill first drives away from it (Moore 1990).
 
 Step for step Gymnasium's MountainCar-v0 and MountainCarContinuous-v0, as pure functions of a batch of states.
 """
@@ -64,7 +64,8 @@ class MountainCar(Dynamics):
     def transition(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Tensor:
         """Velocity first, then position; the wall on the left stops the car."""
         position, velocity = state.unbind(-1)
-        velocity = velocity + self.force * self.throttle(action, state.dtype) - self.gravity * torch.cos(3 * position)
+        push = self.force * self.throttle(action, state.dtype)
+        velocity = velocity + push - self.gravity * torch.cos(3 * position)
         velocity = velocity.clamp(-self.max_speed, self.max_speed)
         position = (position + velocity).clamp(self.left_wall, self.right_wall)
         stopped = (position == self.left_wall) & (velocity < 0)

@@ -28,8 +28,8 @@ class Pendulum(Dynamics):
     | --- | --- | --- | --- | --- |
     | 0 | torque | −2 | 2 | N m |
 
-    The reward is −(θ² + 0.1 θ̇² + 0.001 torque²), with θ in [−π, π) and before the step: from −16.27 to 0. Episodes
-    do not terminate; the time limit is 200 steps. Everything but the start is deterministic.
+    The reward is −(θ² + 0.1 θ̇² + 0.001 torque²), with θ in [−π, π) and before the step: from −16.27 to 0.
+    Episodes do not terminate; the time limit is 200 steps. Everything but the start is deterministic.
     """
 
     gravity: float = 10.0  # m/s²

@@ -136,13 +136,13 @@ def _row(*numbers: float) -> Tensor:
 
 PROBES = (
     Probe("constant reward", ProbeDynamics(constant=1.0), _column(0), _row(1), None,
-          "the loss of the value network and its optimiser: there is nothing else in this problem, not even a choice"),
+          "the loss of the value network and its optimiser: nothing else is in this problem, not even a choice"),
     Probe("reward by observation", ProbeDynamics(coin=True, by_coin=1.0), _column(-1, 1), _row(-1, 1), None,
           "the way from the observation into the value network and the gradient back through it, and at whether "
           "each observation still stands beside its own reward"),
     Probe("delayed reward", ProbeDynamics(steps=2, constant=1.0), _column(0, 1), _row(0.5, 1), None,
-          "the discount and the target: r + γV(next), with no value beyond a termination, and each reward beside its "
-          "own step"),
+          "the discount and the target: r + γV(next), with no value beyond a termination, and each reward beside "
+          "its own step"),
     Probe("reward by action", ProbeDynamics(actions=2, by_action=1.0), _column(0), _row(1), torch.tensor([1]),
           "the policy's loss: the sign of the advantage, the sign of the loss, the log-probability of the action "
           "that was taken, and whether the policy's parameters are in the optimiser"),

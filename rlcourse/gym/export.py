@@ -82,7 +82,8 @@ class DynamicsVectorEnv(VectorEnv):
                  max_episode_steps: int | None = None, render_mode: str | None = None):
         _require_render_mode(render_mode)
         require_count("num_envs", num_envs)
-        self.dynamics, self.num_envs, self.normalised, self.render_mode = dynamics, num_envs, normalised, render_mode
+        self.dynamics, self.num_envs = dynamics, num_envs
+        self.normalised, self.render_mode = normalised, render_mode
         self.single_action_space = gymnasium_action_space(dynamics, normalised)
         self.single_observation_space = gymnasium_obs_space(dynamics)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -94,7 +95,8 @@ class DynamicsVectorEnv(VectorEnv):
         super().reset(seed=seed)
         if seed is not None or self._source is None:
             random = generator(int(self.np_random.integers(2**31)), "vector environment")
-            self._source = DynamicsSource(self.dynamics, 1, self.num_envs, random=random, time_limit=self._time_limit)
+            self._source = DynamicsSource(self.dynamics, 1, self.num_envs, random=random,
+                                          time_limit=self._time_limit)
         else:
             self._source.reset()
         return self._seen(self._source.obs), {}

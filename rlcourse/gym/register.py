@@ -33,7 +33,7 @@ ENVIRONMENTS: dict[str, Callable[..., Dynamics]] = {
 
 
 def register() -> list[str]:
-    """Enter every environment of `ENVIRONMENTS` into Gymnasium's registry; their ids, `rlcourse/CartPole-v0` and so on.
+    """Enter every environment of `ENVIRONMENTS` into Gymnasium's registry; their ids, such as `rlcourse/Car-v0`.
 
     Calling it again changes nothing. The time limit is that of the dynamics (None for some tables: give
     `max_episode_steps` to `gymnasium.make`). Actions of a Box are in [−1, 1], stretched onto the box of the

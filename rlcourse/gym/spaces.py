@@ -23,7 +23,7 @@ def our_action_space(space: gymnasium.Space) -> Discrete | Box:
     require(good, "action_space", "Discrete, or a Box of real numbers with one axis", space)
     even = bool((space.low == space.low[0]).all() and (space.high == space.high[0]).all())
     require(even, "action_space",
-            "the same limits in every coordinate (wrap the environment in gymnasium.wrappers.RescaleAction)", space)
+            "the same limits in every coordinate (gymnasium.wrappers.RescaleAction makes them so)", space)
     return Box(float(space.low[0]), float(space.high[0]), space.shape[0])
 
 

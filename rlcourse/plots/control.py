@@ -64,7 +64,8 @@ def film(dynamics: Dynamics, states: Tensor, *, most: int = 80, milliseconds: in
     stream = BytesIO()
     first.save(stream, format="png", save_all=True, append_images=others, loop=0, compress_level=9,
                duration=[milliseconds] * len(others) + [1000])
-    return Film(stream.getvalue(), WIDTH, f"Film of {_name(dynamics)}: {len(images)} pictures of {len(states)} states")
+    return Film(stream.getvalue(), WIDTH,
+                f"Film of {_name(dynamics)}: {len(images)} pictures of {len(states)} states")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,8 @@ def _with_few_colours(images: list[Image.Image]) -> list[Image.Image]:
             counts[colour] = counts.get(colour, 0) + count
     chosen: list[tuple] = []
     for colour in sorted(counts, key=lambda colour: (-counts[colour], colour)):
-        if len(chosen) < _COLOURS and all(max(abs(a - b) for a, b in zip(colour, other)) >= 12 for other in chosen):
+        nearest = min((max(abs(a - b) for a, b in zip(colour, other)) for other in chosen), default=255)
+        if len(chosen) < _COLOURS and nearest >= 12:
             chosen.append(colour)
     palette = Image.new("P", (1, 1))
     palette.putpalette([part for colour in chosen for part in colour])
