@@ -23,13 +23,14 @@ def one_hot(index: Tensor, size: int, dtype: torch.dtype = torch.float64) -> Ten
 class Policy(nn.Module):
     """A head with its action space: `act(obs, noise)` for rollouts, `loss(…)` for cloning.
 
-    Memoryless. Actions for a `Box` are clamped into it. `encode` (optional) turns raw
+    Memoryless. Actions for a `Box` are clamped into it, unless `clamp` is False: a policy gradient needs
+    log π of the very action that was drawn, and leaves the clamping to the environment. `encode` (optional) turns raw
     observations [R, B, …] into the head's vectors [R, B, O], for instance
     `lambda obs: one_hot(obs, 16)`.
     """
 
     def __init__(self, head: nn.Module, action_space: Box | Discrete,
-                 encode: Callable[[Tensor], Tensor] | None = None):
+                 encode: Callable[[Tensor], Tensor] | None = None, clamp: bool = True):
         super().__init__()
         if isinstance(action_space, Box):
             size = getattr(head, "action_size", None)
@@ -38,6 +39,7 @@ class Policy(nn.Module):
             actions = getattr(head, "actions", None)
             require(actions == action_space.n, "head", f"one for {action_space.n} discrete actions", actions)
         self.head, self.action_space, self.encode = head, action_space, encode
+        self.clamp = clamp and isinstance(action_space, Box)
 
     @property
     def runs(self) -> int:
@@ -61,9 +63,13 @@ class Policy(nn.Module):
         Without noise the greedy action, for heads that have one. No gradient.
         """
         action = self.head.sample(self._encoded(obs), noise)
-        if isinstance(self.action_space, Box):
+        if self.clamp:
             return action.clamp(self.action_space.low, self.action_space.high)
         return action
+
+    def distribution(self, obs: Tensor):
+        """The distribution over actions [R, B] for `obs` [R, B, …], for heads that have one in closed form."""
+        return self.head.distribution(self._encoded(obs))
 
     def loss(self, obs: Tensor, action: Tensor, noise: Tensor | None = None) -> Tensor:
         """The head's loss [R, B] for demonstrations; `noise` [R, B, loss_noise_size]."""
