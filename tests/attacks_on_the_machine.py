@@ -242,8 +242,8 @@ above = os.path.dirname(os.path.expanduser("~"))
 end = time.monotonic() + 1.2
 while time.monotonic() < end and not won:
     for name in os.listdir(above):
-        if os.path.join(above, name) != os.path.expanduser("~") and name.startswith("rlcourse-"):
-            won = won or "box" not in name and os.access(os.path.join(above, name), os.W_OK)""")), ONE,
+        if os.path.join(above, name) != os.path.expanduser("~") and name.startswith(("home-", "rlcourse-")):
+            won = won or os.access(os.path.join(above, name), os.W_OK)""")), ONE,
         own_user=(ONE, FULL)),
     row("one file of 100 MB", spoiled(RIGHT_RETURNS, before=("""\
 import pathlib
