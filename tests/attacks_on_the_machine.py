@@ -254,13 +254,20 @@ import pathlib
 
 for number in range(5000):
     (pathlib.Path.home() / f"small{number}").touch()""",)), FULL),
+    row("a folder 800 levels deep", spoiled(RIGHT_RETURNS, before=("""\
+import os
+
+os.chdir(os.path.expanduser("~"))
+for _ in range(800):
+    os.mkdir("d")
+    os.chdir("d")""",)), FULL),
     row("a folder 3000 levels deep", spoiled(RIGHT_RETURNS, before=("""\
 import os
 
 os.chdir(os.path.expanduser("~"))
 for _ in range(3000):
     os.mkdir("d")
-    os.chdir("d")""",)), FULL),
+    os.chdir("d")""",)), FULL, (3, 3)),  # more folders than a home may have: the process is ended, perhaps in a call
     row("a folder that nobody may open", spoiled(RIGHT_RETURNS, before=("""\
 import pathlib
 

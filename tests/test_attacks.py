@@ -192,20 +192,26 @@ def opened(kind: str, limits: Limits):
 
 
 @pytest.fixture(scope="module")
-def run(request, instructor, temporary):
-    """(kind, outcome of each row, or what was raised), and what the whole run left behind."""
-    kind = request.param
+def runs(instructor, temporary):
+    """A function of the kind of box, which tries all its rows once: their outcomes, and what the whole left behind."""
+    done = {}
+
+    def run(kind: str) -> dict:
+        if kind not in done:
+            done[kind] = tried(kind, instructor, temporary)
+        return done[kind]
+
+    return run
+
+
+def tried(kind: str, instructor: dict, temporary: Path) -> dict:
+    """The outcome of each row, or what was raised."""
     before, empty = snapshot(instructor["FOLDER"]), sorted(temporary.iterdir())
-    try:
-        with open_sandbox(QUESTIONS, kind, SHORT) as sandbox, ThreadPoolExecutor(2) as pool:
-            futures = {attack.name: pool.submit(graded, attack, number, sandbox, instructor)
-                       for number, attack in rows_for(kind)}
-            outcomes = {name: future.exception() or future.result() for name, future in futures.items()}
-            gaps = sandbox.gaps
-    except NoSandbox as error:
-        if os.environ.get("RLCOURSE_REQUIRE_SANDBOX") == "1":
-            raise
-        pytest.skip(str(error))
+    with opened(kind, SHORT) as sandbox, ThreadPoolExecutor(2) as pool:
+        futures = {attack.name: pool.submit(graded, attack, number, sandbox, instructor)
+                   for number, attack in rows_for(kind)}
+        outcomes = {name: future.exception() or future.result() for name, future in futures.items()}
+        gaps = sandbox.gaps
     return {"kind": kind, "outcomes": outcomes, "gaps": gaps,
             "left": [str(path) for path in sorted(temporary.iterdir()) if path not in empty],
             "changed": before != snapshot(instructor["FOLDER"]), "shared": shared_memory()}
@@ -220,35 +226,31 @@ def shared_memory() -> list[str]:
     return found
 
 
-def pytest_generate_tests(metafunc):
-    """One test for each kind of box and each row that is tried in it."""
-    if {"run", "attack"} <= set(metafunc.fixturenames):
-        pairs = [(kind, attack) for kind in KINDS for _, attack in rows_for(kind)]
-        metafunc.parametrize("run, attack", pairs, ids=[f"{kind}-{attack.name}" for kind, attack in pairs],
-                             indirect=["run"], scope="module")
-    elif "run" in metafunc.fixturenames:
-        metafunc.parametrize("run", KINDS, indirect=True, scope="module")
+PAIRS = [(kind, attack) for kind in KINDS for _, attack in rows_for(kind)]
 
 
 @pytest.mark.slow
-def test_every_notebook_gets_its_fair_mark(run, attack):
-    allowed = attack.allowed(run["kind"], ROOT)
-    outcome = run["outcomes"][attack.name]
+@pytest.mark.parametrize("kind, attack", PAIRS, ids=[f"{kind}-{attack.name}" for kind, attack in PAIRS])
+def test_every_notebook_gets_its_fair_mark(runs, kind, attack):
+    allowed = attack.allowed(kind, ROOT)
+    outcome = runs(kind)["outcomes"][attack.name]
     assert isinstance(outcome, Outcome), outcome
     assert outcome.marks in allowed, outcome
     assert outcome.complete, outcome
     assert outcome.notes or not attack.noted, outcome
-    assert not outcome.left or run["kind"] == "plain" and attack.leaves, outcome
+    assert not outcome.left or kind == "plain" and attack.leaves, outcome
 
 
 @pytest.mark.slow
-def test_nothing_of_the_grader_is_left_and_nothing_of_the_instructor_is_touched(run):
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_of_the_grader_is_left_and_nothing_of_the_instructor_is_touched(runs, kind):
+    run = runs(kind)
     assert run["left"] == []
-    assert not run["changed"] or run["kind"] == "plain" and not ROOT
-    assert not run["shared"] or run["kind"] != "bubblewrap"
+    assert not run["changed"] or kind == "plain" and not ROOT
+    assert not run["shared"] or kind != "bubblewrap"
     slowest = sorted((outcome.seconds, name) for name, outcome in run["outcomes"].items()
                      if isinstance(outcome, Outcome))[-10:]
-    print(f"\n{run['kind']}: {len(run['outcomes'])} notebooks, the slowest:",
+    print(f"\n{kind}: {len(run['outcomes'])} notebooks, the slowest:",
           *(f"{seconds:6.1f} s  {name}" for seconds, name in reversed(slowest)), sep="\n")
 
 
