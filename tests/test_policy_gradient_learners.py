@@ -114,6 +114,7 @@ def test_episode_returns_are_those_of_whole_episodes():
     assert whole.valid.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", PROBES, ids=[probe.name for probe in PROBES])
 def test_ppo_passes_the_probes(probe):
     runs = 2
