@@ -118,7 +118,11 @@ def test_a_small_notebook_in_both_themes(lab, page, capsys):
         lab_tools.finish(page, f"await window.jupyterapp.commands.execute('apputils:change-theme', "
                                f"{{theme: 'JupyterLab {theme}'}});")
         for selector in (".rlc-caption p", ".rlc-controls .widget-label", ".rlc-try", ".widget-readout"):
-            assert lab_tools.contrast(plain, selector) > 4.5, (theme, selector)
+            for _ in range(50):  # a theme's styles come a moment after the command has ended
+                if (contrast := lab_tools.contrast(plain, selector)) > 4.5:
+                    break
+                page.wait_for_timeout(100)
+            assert contrast > 4.5, (theme, selector)
         lab_tools.save_shot(plain, f"toy/widget-{theme.lower()}")
         lab_tools.save_shot(asking, f"toy/answered-{theme.lower()}")
         page.screenshot(path=SCREENSHOTS / f"toy/page-{theme.lower()}.png")
