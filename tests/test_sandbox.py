@@ -160,6 +160,24 @@ def test_no_way_to_a_network(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
+def test_calls_that_reach_other_processes_and_their_files_are_refused(kind):
+    refused = ask('import os, resource, socket\n'
+                  'def refused(call, *arguments):\n'
+                  '    try:\n'
+                  '        call(*arguments)\n'
+                  '    except PermissionError as error:\n'
+                  '        return error.errno == 13\n'
+                  '    return False\n'
+                  'open("mine", "w").close()\n'
+                  'return [refused(os.chmod, "mine", 0o600), refused(os.utime, "mine", (1, 1)),\n'
+                  '        refused(os.sched_setaffinity, 0, {0}), refused(os.setpriority, os.PRIO_PROCESS, 0, 5),\n'
+                  '        refused(resource.prlimit, os.getppid(), resource.RLIMIT_CPU), refused(socket.socket),\n'
+                  '        resource.prlimit(0, resource.RLIMIT_CORE) == (0, 0)]', [True] * 7, kind)
+    assert refused == [True] * 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_box_outlives_a_grader_that_is_killed(kind, tmp_path):
     boxes(kind)  # skips where there is none
     seconds = f"{987 + KINDS.index(kind)}.125"  # tells its `sleep` from every other
