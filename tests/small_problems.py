@@ -8,16 +8,6 @@ from rlcourse.envs.tabular import TabularMDP
 double = torch.float64
 
 
-def two_rooms():
-    """The problem of the lecture's numbers: two states, two actions.
-
-    Action 1 tends to lead to room 1, where the rewards are; going there from room 0 costs a half.
-    """
-    to_one = torch.tensor([[0.1, 0.7], [0.4, 0.9]], dtype=double)
-    reward = torch.tensor([[0.0, -0.5], [1.0, 2.0]], dtype=double)
-    return TabularMDP(torch.stack([1 - to_one, to_one], -1), reward, torch.tensor([0.75, 0.25], dtype=double))
-
-
 def with_an_end(seed):
     """A random problem whose last state is terminal."""
     mdp = random_mdp(seed)

@@ -5,10 +5,11 @@ from itertools import product
 import pytest
 import torch
 from random_problems import random_mdp, random_policy
-from small_problems import bandit, two_rooms, with_an_end
+from small_problems import bandit, with_an_end
 
 from rlcourse.core.seeding import generator
 from rlcourse.envs.tabular import TabularMDP
+from rlcourse.envs.two_rooms import two_rooms
 from rlcourse.equations import importance as im
 from rlcourse.equations import policy_gradient as pg
 from rlcourse.equations.imitation import distribution_shift_bound

@@ -6,10 +6,11 @@ Numbers with four or more digits are those of `two_rooms` over three steps, as t
 import pytest
 import torch
 from random_problems import random_mdp
-from small_problems import bandit, two_rooms, with_an_end
+from small_problems import bandit, with_an_end
 
 from rlcourse.core.seeding import generator
 from rlcourse.envs.tabular import TabularMDP
+from rlcourse.envs.two_rooms import two_rooms
 from rlcourse.equations import policy_gradient as pg
 from rlcourse.equations.natural_gradient import (categorical_fisher, natural_gradient, pulled_back_fisher,
                                                   score_fisher)
