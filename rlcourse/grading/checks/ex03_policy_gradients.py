@@ -1,0 +1,3 @@
+"""The questions of exercise 03, policy gradients."""
+
+QUESTIONS = ()
