@@ -31,6 +31,13 @@ def test_interquartile_band_agrees_with_scipys_bootstrap():
     assert not np.array_equal(band.low, interquartile_band(CURVES, generator(1, "bootstrap"), resamples=4000).low)
 
 
+def test_a_checkpoints_interval_does_not_depend_on_the_others():
+    whole = interquartile_band(CURVES, generator(0, "bootstrap"))
+    for k in range(3):
+        alone = interquartile_band(CURVES[:, k:k + 1], generator(0, "bootstrap"))
+        assert (alone.low[0], alone.high[0]) == pytest.approx((whole.low[k], whole.high[k]), rel=1e-14)
+
+
 def test_first_crossing_by_hand():
     values = np.array([[0.0, 1.0, 3.0], [2.0, 0.0, 0.0], [0.0, 0.0, 1.9]])
     assert first_crossing(values, 2.0).tolist() == [2, 0, -1]

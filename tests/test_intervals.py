@@ -39,6 +39,12 @@ def test_interquartile_mean_counts_edges_in_part():
     assert interquartile_mean(np.array([0.0, 1.0, 2.0, 4.0, 100.0])) == pytest.approx((0.75 + 2 + 3) / 2.5)
 
 
+def test_interquartile_mean_along_either_axis():
+    table = np.random.default_rng(0).normal(size=(8, 12))
+    for axis in (0, 1):
+        assert np.allclose(interquartile_mean(table, axis), stats.trim_mean(table, 0.25, axis=axis))
+
+
 def test_bootstrap_equals_scipy_up_to_luck():
     values = np.random.default_rng(1).normal(size=40)
     _, low, high = bootstrap_interval(values, generator(0, "bootstrap"), statistic=np.mean, resamples=4000)

@@ -1,6 +1,7 @@
 """Training that is watched, and the first line of every notebook, without a browser."""
 
 import base64
+import re
 import subprocess
 import sys
 from io import BytesIO
@@ -37,6 +38,16 @@ def test_it_shows_one_live_picture_and_one_still_one_and_returns_the_end(shown):
     assert live.image.layout.display == "none" and keywords["raw"] is True
     assert base64.b64decode(still["image/png"]) == still_png(live.image.value)
     assert keywords["metadata"]["image/png"]["alt"] == "toy: the last picture"
+
+
+def test_the_rate_says_how_many_runs_it_counts(shown):
+    watch(train(30, 0.0), total=30, draw=draw, runs=8)
+    assert re.search(r"step 30 of 30 · 8 runs × [\d,]+ steps/s · done", shown[0][0].text.value)
+    shown.clear()
+    watch(train(30, 0.0), total=30, draw=draw)
+    assert "runs" not in shown[0][0].text.value
+    with pytest.raises(ValueError, match="runs: expected a whole number of at least 1, got 0"):
+        watch(train(3, 0.0), draw=draw, runs=0)
 
 
 def test_its_reprs_are_the_same_in_every_run(shown):

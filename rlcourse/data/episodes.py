@@ -7,6 +7,8 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.check import require
+from ..core.seeding import generator, uniforms
+from ..envs.dynamics import Dynamics
 from .rollout import Driver, choose, to_batch
 from .sources import Source
 
@@ -42,3 +44,29 @@ def episodes_with_states(source: Source, driver: Driver, *, random: torch.Genera
     batch = replace(batch, reward=torch.where(batch.valid, batch.reward, 0.0),
                     terminated=batch.terminated & batch.valid, truncated=batch.truncated & batch.valid)
     return batch, torch.stack(states) if keep_states else None
+
+
+@torch.no_grad()
+def one_episode(dynamics: Dynamics, policy, *, run: int = 0, seed: int) -> Tensor:
+    """The states [T + 1, …] of one greedy episode of run `run` of a policy, the first and the last included.
+
+    For a film of what was learned. T is where the episode terminates, or the time limit of the dynamics.
+    Errors: ValueError for dynamics without a time limit, for another action space, and for a run that is not there.
+    """
+    require(dynamics.max_episode_steps is not None, "dynamics", "a time limit, so that the episode ends", None)
+    require(policy.action_space == dynamics.action_space, "policy", f"actions in {dynamics.action_space}",
+            policy.action_space)
+    require(0 <= run < policy.runs, "run", f"a run from 0 to {policy.runs - 1}", run)
+    alone, random, dtype = policy.run(run).cpu(), generator(seed, "one episode"), next(policy.parameters()).dtype
+
+    def noise(count: int) -> Tensor:
+        return uniforms((1, 1, count), random, dtype)
+
+    states = [dynamics.initial_state(noise(dynamics.initial_noise))]
+    obs = dynamics.observe(states[0], noise(dynamics.observation_noise))
+    for _ in range(dynamics.max_episode_steps):
+        state, obs, _, terminated = dynamics.step(states[-1], alone.act(obs), noise(dynamics.step_noise))
+        states.append(state)
+        if bool(terminated):
+            break
+    return torch.stack(states)[:, 0, 0]

@@ -7,6 +7,7 @@ precipice").
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
     return mean, mean - half, mean + half
 
 
+@cache
 def student_quantile(level: float, degrees: int) -> float:
     """The t with P(|T| ≤ t) = level for Student's distribution, to about eight digits.
 
@@ -42,30 +44,34 @@ def student_quantile(level: float, degrees: int) -> float:
     return float(degrees**0.5 * np.tan(np.interp(level, mass / mass[-1], angle)))
 
 
-def interquartile_mean(values: np.ndarray) -> float:
-    """The mean of the middle half of `values` [n]: the lowest and the highest quarter are left out.
+def interquartile_mean(values: np.ndarray, axis: int = -1) -> float | np.ndarray:
+    """The mean of the middle half of `values` along `axis`: the lowest and the highest quarter are left out.
 
-    Where n is no multiple of four, the values at the edges count in part.
+    Where the number of values is no multiple of four, those at the edges count in part.
     """
-    ordered = np.sort(np.asarray(values, dtype=float).ravel())
-    require(len(ordered) > 0, "values", "at least one number", "none")
-    edges = np.arange(len(ordered) + 1) / len(ordered)
+    ordered = np.sort(np.moveaxis(np.asarray(values, dtype=float), axis, -1), -1)
+    count = ordered.shape[-1]
+    require(count > 0, "values", "at least one number", "none")
+    edges = np.arange(count + 1) / count
     inside = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)
-    return float(inside @ ordered / inside.sum())
+    return ordered @ inside / inside.sum()
 
 
 def bootstrap_interval(values: np.ndarray, random: torch.Generator, *, level: float = 0.95,
-                       statistic: Callable[[np.ndarray], float] = interquartile_mean,
-                       resamples: int = 2000) -> tuple[float, float, float]:
+                       statistic: Callable = interquartile_mean,
+                       resamples: int = 2000) -> tuple[float, float, float] | tuple[np.ndarray, ...]:
     """(statistic, low, high): the percentile bootstrap over n independent runs [n] (Efron 1979).
 
-    Draws n of the n values with replacement, `resamples` times, and takes the middle `level` of the
-    statistic. With few runs it is narrower than it should be; the course prints it for eight.
+    Draws n of the n values with replacement, `resamples` times, and takes the middle `level` of
+    `statistic(values, axis=-1)`. For values [*B, n] the same draws of runs serve every row, and the three
+    results are [*B]. With few runs it is narrower than it should be; the course prints it for eight.
     """
     values = np.asarray(values, dtype=float)
-    require(values.ndim == 1 and len(values) >= 2, "values", "at least two numbers, shape [n]", list(values.shape))
+    count = values.shape[-1] if values.ndim else 0
+    require(count >= 2, "values", "at least two numbers, shape [n]", list(values.shape))
     require(0 < level < 1, "level", "a number in (0, 1)", level)
-    rows = torch.randint(len(values), (resamples, len(values)), generator=random).numpy()
-    drawn = np.array([statistic(row) for row in values[rows]])
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(statistic(values)), float(low), float(high)
+    rows = torch.randint(count, (resamples, count), generator=random).numpy()
+    drawn = statistic(values[..., rows], axis=-1)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=-1)
+    results = statistic(values, axis=-1), low, high
+    return results if values.ndim > 1 else tuple(float(number) for number in results)

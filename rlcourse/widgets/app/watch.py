@@ -8,7 +8,7 @@ from html import escape
 import ipywidgets as W
 from IPython.display import display
 
-from rlcourse.core.check import require
+from rlcourse.core.check import require, require_count
 from rlcourse.plots.figures import figure_png, new_figure, page_size, still_png
 from rlcourse.plots.style import style
 
@@ -16,7 +16,7 @@ from . import look
 
 
 def watch(snapshots: Iterable, total: int | None = None, *, draw: tuple[Callable, Callable],
-          describe: Callable[[object], str] = lambda snapshot: "", every: float = 0.4,
+          describe: Callable[[object], str] = lambda snapshot: "", runs: int = 1, every: float = 0.4,
           size: tuple[float, float] = (8, 3.2), name: str = "training"):
     """Run a training generator to its end while showing it; returns its last snapshot.
 
@@ -25,17 +25,20 @@ def watch(snapshots: Iterable, total: int | None = None, *, draw: tuple[Callable
     draw: `(setup, update)`: `setup(figure, snapshot) -> artists`, `update(artists, snapshot)`. The
         whole picture is redrawn, so that `update` may move limits
     describe: the current numbers in words, shown beside the bar
+    runs: how many train at once, where `.step` counts the steps of each: 8 show the rate as
+        "8 runs × 1,500 steps/s", 1 as "1,500 steps/s"
     every: seconds of training between two pictures; a slow picture is shown less often
 
     Stopping the kernel ends the training and keeps what was learned. When it ends, the live picture
     gives place to a still one, which stays in the stored notebook. The reprs hold no times.
     """
     require(every >= 0, "every", "seconds of at least 0", every)
+    require_count("runs", runs)
     live, snapshot = None, None
     try:
         for snapshot in snapshots:
             if live is None:
-                live = _Live(snapshot, total, draw, describe, every, size, name)
+                live = _Live(snapshot, total, draw, describe, runs, every, size, name)
             live.offer(snapshot)
         ending = "done"
     except KeyboardInterrupt:
@@ -54,8 +57,8 @@ def watch(snapshots: Iterable, total: int | None = None, *, draw: tuple[Callable
 class _Live(W.VBox):
     """The widget of one watched training."""
 
-    def __init__(self, snapshot, total, draw, describe, every, size, name):
-        self._total, self._describe, self._every, self._name = total, describe, every, name
+    def __init__(self, snapshot, total, draw, describe, runs, every, size, name):
+        self._total, self._describe, self._runs, self._every, self._name = total, describe, runs, every, name
         setup, self._update = draw
         with style():
             self._figure = new_figure(size)
@@ -87,7 +90,8 @@ class _Live(W.VBox):
         self.bar.value = min(snapshot.step, self._total) if self._total else int(bool(ending))
         steps, seconds = snapshot.step - self._first_step, time.perf_counter() - self._begin
         goal = f" of {self._total:,}" if self._total else ""
-        rate = f"{steps / seconds:,.0f} steps/s" if steps else ""
+        each = f"{self._runs} runs × " if self._runs > 1 else ""
+        rate = f"{each}{steps / seconds:,.0f} steps/s" if steps else ""
         parts = [f"step {snapshot.step:,}{goal}", self._describe(snapshot), rate, ending]
         self.text.value = escape(" · ".join(part for part in parts if part))
         return png
