@@ -136,7 +136,8 @@ def _row(*numbers: float) -> Tensor:
 
 PROBES = (
     Probe("constant reward", ProbeDynamics(constant=1.0), _column(0), _row(1), None,
-          "the loss of the value network and its optimiser: nothing else is in this problem, not even a choice"),
+          "the loss of the value network, its optimiser, and its target: the episode ends with its one step, so that "
+          "no value of anything comes on top of the reward"),
     Probe("reward by observation", ProbeDynamics(coin=True, by_coin=1.0), _column(-1, 1), _row(-1, 1), None,
           "the way from the observation into the value network and the gradient back through it, and at whether "
           "each observation still stands beside its own reward"),
