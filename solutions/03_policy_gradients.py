@@ -701,38 +701,49 @@ def leave_one_out_baseline(weight):
 
 
 # %% [markdown]
-# **See it.** In the two rooms ([`two_rooms`](../rlcourse/envs/two_rooms.py)) three steps can go 64 ways, so
-# there are 4096 batches of two episodes. [`every_batch`](../rlcourse/exact/policy_gradient.py) lists them all
-# with their probabilities, your baseline is subtracted from the reward-to-go in each
-# ([`equations`](../rlcourse/equations/policy_gradient.py)), and what comes out is no measurement: it *is* the
-# mean and the variance of the estimate. The last column measures the noise by the length of the mean, which is
-# what counts. With the batch's average it is the same as with yours: half the estimate has half the noise.
+# **See it.** In the two rooms ([`two_rooms`, `policy_logits`, `HORIZON`](../rlcourse/envs/two_rooms.py)) three steps
+# can go 128 ways, so there are 16,384 batches of two episodes.
+# [`every_batch`](../rlcourse/exact/policy_gradient.py) lists them all with their probabilities, your baseline is
+# subtracted from the [`reward_to_go`](../rlcourse/equations/returns.py) in each, and what comes out of
+# [`gradient_estimate`](../rlcourse/equations/policy_gradient.py) is no measurement: its
+# [`moments`](../rlcourse/exact/policy_gradient.py) *are* the mean (beside
+# [`gradient_by_autograd`](../rlcourse/exact/policy_gradient.py), which is ∇J) and the variance of the estimate. Once
+# with the rewards as they are, and once with 3 more for every step, which makes no policy better than another and
+# leaves the gradient as it is. Which of the three estimates will notice?
 
 # %%
 from rlcourse.envs.two_rooms import HORIZON, policy_logits, two_rooms
+from rlcourse.equations import returns
 from rlcourse.equations.policy_gradient import gradient_estimate
-from rlcourse.equations.returns import reward_to_go as rewards_to_go
 from rlcourse.exact.policy_gradient import every_batch, gradient_by_autograd, moments
 
 
 def all_batches_of_two():
-    """The exact mean and noise of the estimate with three baselines."""
+    """The exact mean and variance of the estimate with three baselines, for two levels of the rewards."""
     mdp, logits = two_rooms(), policy_logits()
     batch, gradient = every_batch(mdp, logits, HORIZON, 2), gradient_by_autograd(mdp, logits, HORIZON).flatten()
-    weight = rewards_to_go(batch.reward, batch.terminated, batch.truncated)
-    # A baseline looks at one step at a time, so all batches may stand below each other in one table.
-    others = torch.as_tensor(leave_one_out_baseline(weight.flatten(0, 1))).reshape(weight.shape)
-    baselines = {"no baseline": torch.zeros_like(weight), "average of the batch": weight.mean(-1, keepdim=True),
-                 "your leave-one-out": others}
-    print(f"{'':22}{'mean / ∇J':>12}{'variance':>12}{'noise / mean':>14}")
-    for label, baseline in baselines.items():
-        mean, covariance = moments(batch.prob, gradient_estimate(batch.score, weight - baseline))
-        length = mean @ gradient / (gradient @ gradient)
-        noise = covariance.trace().sqrt() / mean.norm()
-        print(f"{label:22}{length:12.3f}{covariance.trace():12.3f}{noise:14.2f}")
+    for more in (0, 3):
+        weight = returns.reward_to_go(batch.reward + more, batch.terminated, batch.truncated)
+        # A baseline looks at one step at a time, so all batches may stand below each other in one table.
+        others = torch.as_tensor(leave_one_out_baseline(weight.flatten(0, 1))).reshape(weight.shape)
+        baselines = {"no baseline": torch.zeros_like(weight), "average of the batch": weight.mean(-1, keepdim=True),
+                     "your leave-one-out": others}
+        print(f"{f'rewards + {more}':22}{'mean / ∇J':>11}{'variance':>11}{'noise / mean':>15}")
+        for label, baseline in baselines.items():
+            mean, covariance = moments(batch.prob, gradient_estimate(batch.score, weight - baseline))
+            length = mean @ gradient / (gradient @ gradient)
+            variance = covariance.trace()
+            print(f"{label:22}{length:11.2f}{variance:11.2f}{variance.sqrt() / mean.norm():15.2f}")
 
 
 ex.demo("q3", all_batches_of_two)
+
+# %% [markdown]
+# Three more for every step multiply the variance without a baseline by 18, and with a baseline nothing changes: that
+# is what baselines are for. The average of the batch seems to have a quarter of your variance, but only because its
+# estimate is half as long: measured by the mean the noise is the same. And look at the first block again. With rewards
+# around zero, *no* baseline is the least noisy of the three, because a single other episode is a poor guess of what is
+# usual. So which constant would be the best one? That is the next question.
 
 # %% [markdown]
 # ## q4 · The best baseline, on paper
@@ -952,6 +963,1110 @@ ex.demo("q4", three_baselines)
 # nothing is left to vary. Why does nobody use it, then? It needs both rewards, which are what one is trying to
 # find out; estimated from the same few episodes it would be biased, as in q3. In larger problems the average of
 # the others, or a learned value of the state (lecture 04), is what one can have.
+
+# %% [markdown]
+# ## q5 · Learning from another policy's episodes
+#
+# *5 points · difficulty 4 of 5 · importance 4 of 5 · about 20 minutes · topic P6*
+#
+# So far every gradient step has cost fresh episodes: they must come from the policy itself, and one step later
+# they are out of date. Can episodes of *another* policy $\pi_\beta$ be used, an older one for example? They can,
+# if each is weighted by how much likelier it is under $\pi$. The dynamics cancel from that, and what remains are
+# the ratios of the actions, $\rho_t = \pi(a_t \mid s_t) / \pi_\beta(a_t \mid s_t)$. In
+# $\sum_t \nabla \log \pi(a_t \mid s_t) \, \Psi_t$ every reward then needs the ratios of the actions before it and
+# of no others:
+#
+# $$\Psi_t \;=\; \underbrace{\Big(\prod_{t' \le t} \rho_{t'}\Big)}_{\text{to be in } s_t \text{ and do } a_t} \;
+# \sum_{t' \ge t} r_{t'} \underbrace{\prod_{t'' = t+1}^{t'} \rho_{t''}}_{\text{to get from there to } r_{t'}} .$$
+#
+# (An empty product is 1.) All episodes have the full length $T$, and nothing is discounted. The check is a strict
+# one: over *all* episodes that $\pi_\beta$ can have in a small problem, your weights must give exactly the
+# gradient at $\pi$. Much that looks plausible does not.
+#
+# <details><summary>Hint</summary>
+#
+# Write out $T = 2$: what are $\Psi_0$ and $\Psi_1$, and which ratio stands how often in each of their terms? Then
+# there are two ways: a loop backwards, as for the reward-to-go, or a look at which product the reward $r_{t'}$ has
+# in front of it, whatever $t$ is. `cumprod(0)`, `cumsum(0)` and `flip(0)` work along time.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *index 3 is out of bounds for dimension 0 with size 3*: the last step has no ratio after it; its inner product is
+# empty.
+#
+# *more than one element of the written-to tensor refers to a single memory location*: you write into what `expand`
+# made, where all rows are one and the same. Begin with `torch.zeros_like(reward)`.
+#
+# *Shape [T] instead of [T, N]*: `sum()` and `prod()` without an axis took the episodes with them.
+#
+# </details>
+
+
+# %% q="q5"
+def off_policy_weights(reward, ratio):
+    """The causal weights Ψ_t of N episodes that another policy has played.
+
+    reward [T, N]: r_t. ratio [T, N]: ρ_t = π(a_t|s_t) / π_β(a_t|s_t). Returns Ψ [T, N].
+    """
+    ### SOLUTION
+    weight = torch.zeros_like(reward)
+    later = torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        later = ratio[t] * (reward[t] + later)  # from step t on, ρ_t included
+        weight[t] = later
+    past = torch.ones_like(reward[0])
+    for t in range(len(reward)):
+        weight[t] *= past                       # the ratios before t
+        past = past * ratio[t]
+    return weight
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q5")
+
+
+# %% wrong="q5" at_most=0 why="the ratio inverted" hint="The ratio is inverted"
+def off_policy_weights(reward, ratio):
+    product = (1 / ratio).cumprod(0)
+    return (product * reward).flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=0 why="the inner product begins at t" hint="ρ_t is counted twice"
+def off_policy_weights(reward, ratio):
+    later, sums = torch.zeros_like(reward[0]), []
+    for r, rho in zip(reward.flip(0), ratio.flip(0)):
+        later = rho * (r + later)
+        sums.append(later)
+    return ratio.cumprod(0) * torch.stack(sums[::-1])
+
+
+# %% wrong="q5" at_most=0 why="the product of the past stops before t" hint="the action itself, is missing"
+def off_policy_weights(reward, ratio):
+    return (ratio.cumprod(0) * reward).flip(0).cumsum(0).flip(0) / ratio
+
+
+# %% wrong="q5" at_most=1 why="future ratios dropped" hint="The ratios of the future are dropped"
+def off_policy_weights(reward, ratio):
+    return ratio.cumprod(0) * reward.flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=1 why="one ratio only" hint="Only ρ_t is left of all the ratios"
+def off_policy_weights(reward, ratio):
+    return ratio * reward.flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=1 why="whole product times whole return, unbiased" hint="the noisiest way to be"
+def off_policy_weights(reward, ratio):
+    return (ratio.prod(0) * reward.sum(0)).expand_as(reward)
+
+
+# %% wrong="q5" at_most=1 why="whole product times reward-to-go, unbiased" hint="is weighted by the whole"
+def off_policy_weights(reward, ratio):
+    return ratio.prod(0) * reward.flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=1 why="past rewards included" hint="Rewards before t are in the sum"
+def off_policy_weights(reward, ratio):
+    return (ratio.cumprod(0) * reward).sum(0).expand_as(reward)
+
+
+# %% wrong="q5" at_most=1 why="the rewards so far" hint="You add up the rewards until t"
+def off_policy_weights(reward, ratio):
+    return ratio.cumprod(0) * reward.cumsum(0)
+
+
+# %% wrong="q5" at_most=1 why="the own reward only" hint="Only the reward of the step itself"
+def off_policy_weights(reward, ratio):
+    return ratio.cumprod(0) * reward
+
+
+# %% wrong="q5" at_most=0 why="without the own reward" hint="The action's own reward r_t is missing"
+def off_policy_weights(reward, ratio):
+    product = ratio.cumprod(0) * reward
+    return product.flip(0).cumsum(0).flip(0) - product
+
+
+# %% wrong="q5" at_most=1 why="ratios of the future in place of the past" hint="runs over the future of t"
+def off_policy_weights(reward, ratio):
+    return ratio.flip(0).cumprod(0).flip(0) * reward.flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=0 why="the product over the wrong axis" hint="Your product runs over the episodes"
+def off_policy_weights(reward, ratio):
+    return (ratio.cumprod(1) * reward).flip(0).cumsum(0).flip(0)
+
+
+# %% wrong="q5" at_most=0 why="the sum over the wrong axis" hint="Your sum runs over the episodes"
+def off_policy_weights(reward, ratio):
+    return (ratio.cumprod(0) * reward).flip(1).cumsum(1).flip(1)
+
+
+# %% wrong="q5" at_most=0 why="no ratios at all" hint="The ratios are not used"
+def off_policy_weights(reward, ratio):
+    return reward.flip(0).cumsum(0).flip(0)
+
+
+# %% right="q5" why="every reward has one product in front of it, whatever t is"
+def off_policy_weights(reward, ratio):
+    return (ratio.cumprod(0) * reward).flip(0).cumsum(0).flip(0)
+
+
+# %% right="q5" why="word for word, with loops"
+def off_policy_weights(reward, ratio):
+    steps, weight = len(reward), torch.zeros_like(reward)
+    for t in range(steps):
+        for later in range(t, steps):
+            weight[t] += reward[later] * ratio[:t + 1].prod(0) * ratio[t + 1:later + 1].prod(0)
+    return weight
+
+
+# %% right="q5" why="past times corrected reward-to-go, in plain numbers"
+def off_policy_weights(reward, ratio):
+    columns = []
+    for rewards, ratios in zip(reward.T.tolist(), ratio.T.tolist()):
+        later, sums = 0.0, []
+        for t in reversed(range(len(rewards))):
+            later = rewards[t] + (ratios[t + 1] * later if t + 1 < len(rewards) else 0.0)
+            sums.insert(0, later)
+        past = torch.tensor(ratios, dtype=reward.dtype).cumprod(0)
+        columns.append(past * torch.tensor(sums, dtype=reward.dtype))
+    return torch.stack(columns, 1)
+
+
+# %% [markdown]
+# **See it.** How far is the estimate from one single episode off, on average, in the
+# [`two_rooms`](../rlcourse/envs/two_rooms.py) of the lecture? Nothing is sampled:
+# [`every_batch`](../rlcourse/exact/policy_gradient.py) lists all episodes, and
+# [`moments`](../rlcourse/exact/policy_gradient.py) adds them up. Your weights stand beside the product over the
+# whole episode times the whole return, which is unbiased as well, and beside the weights without future ratios.
+# Which of the three lines grows fastest, and what is the price of the lowest?
+
+# %%
+from rlcourse.envs.two_rooms import HORIZON, behaviour_logits, policy_logits, two_rooms
+from rlcourse.exact.policy_gradient import every_batch, gradient_by_autograd, moments
+from rlcourse.plots.curves import curves
+
+
+def other_policys_episodes(longest=6):
+    """Bias and standard deviation of three off-policy estimates, by the number of steps."""
+    ways = {"whole product": lambda reward, ratio: (ratio.prod(0) * reward.sum(0)).expand_as(reward),
+            "no future ratios": lambda reward, ratio: ratio.cumprod(0) * reward.flip(0).cumsum(0).flip(0),
+            "yours": lambda reward, ratio: torch.as_tensor(off_policy_weights(reward, ratio))}
+    rooms, logits = two_rooms(), policy_logits()
+    spread, bias = ({way: [] for way in ways} for _ in range(2))
+    for horizon in range(1, longest + 1):
+        exact = gradient_by_autograd(rooms, logits, horizon).flatten()
+        batch = every_batch(rooms, logits, horizon, behaviour_logits=behaviour_logits())
+        ratio = (batch.log_prob - batch.behaviour_log_prob).exp()[..., 0]
+        for way, weights in ways.items():
+            estimate = torch.einsum("trp,tr->rp", batch.score[:, :, 0], weights(batch.reward[..., 0], ratio))
+            mean, covariance = moments(batch.prob, estimate)
+            spread[way].append(covariance.trace().sqrt())
+            bias[way].append((mean - exact).norm() / exact.norm())
+    for way in ways:
+        print(f"{way:>17}: after {longest} steps a standard deviation of {spread[way][-1]:.1f}, "
+              f"a bias of {bias[way][-1]:.0%} of the gradient")
+    return curves({way: (range(1, longest + 1), row) for way, row in spread.items()}, log="y",
+                  title="Standard deviation of the gradient from one episode of another policy",
+                  xlabel="steps of an episode", ylabel="standard deviation")
+
+
+ex.demo("q5", other_policys_episodes)
+
+# %% [markdown]
+# ## q6 · A loss for an optimiser
+#
+# *5 points · difficulty 2 of 5 · importance 5 of 5 · about 10 minutes · topic P7*
+#
+# Nobody multiplies scores by weights by hand when the policy is a network. One writes down a number whose
+# gradient is the right one, and automatic differentiation does the rest. Optimisers go downhill, so it is
+#
+# $$L(\theta) \;=\; -\,\frac1B \sum_{b=1}^{B} \log \pi_\theta(a_b \mid s_b) \; \Psi_b
+# \qquad\text{with}\qquad \nabla L \;=\; -\,\frac1B \sum_b \nabla \log \pi_\theta(a_b \mid s_b) \; \Psi_b .$$
+#
+# The policy gives `logits`; its log-probabilities are their `log_softmax`. The weights come as a critic's network
+# would deliver them, `[B, 1]`. It is three lines, and one of the most expensive bugs of the field fits into them:
+# a wrong version that runs without a warning, and even trains.
+#
+# The weights are *data*: the gradient must not flow into what made them, so `detach()` them. (The check compares
+# numbers and cannot see this; the picture below looks.)
+#
+# <details><summary>Hint</summary>
+#
+# `logits.log_softmax(-1)` is `[B, A]`. `table.gather(1, action[:, None])` picks one entry from each row and is
+# `[B, 1]`. What shape does the product with the weights have? Print it: it should have $B$ entries.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *Index tensor must have the same number of dimensions as input tensor*: `gather` wants indices `[B, 1]` for a
+# table `[B, A]`: `action[:, None]`.
+#
+# *gather(): Expected dtype int64 for index*: the indices are `action`, not the weights.
+#
+# *My loss is negative*: that is no error. Its value means nothing, only its gradient does.
+#
+# </details>
+
+
+# %% q="q6"
+def policy_loss(logits, action, weight):
+    """The loss whose gradient is minus the policy gradient, to be minimised: a scalar.
+
+    logits [B, A]: of the policy, for B samples. action [B] (int64): what was done. weight [B, 1]:
+    Ψ of each sample, to be taken as data.
+    """
+    ### SOLUTION
+    log_prob = logits.log_softmax(-1).gather(1, action[:, None])  # [B, 1], as the weights
+    return -(log_prob * weight.detach()).mean()
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q6")
+
+
+# %% wrong="q6" at_most=1 why="[B] times [B, 1], and its mean" hint="its mean is a product of means"
+def policy_loss(logits, action, weight):
+    log_prob = torch.distributions.Categorical(logits=logits).log_prob(action)
+    return -(log_prob * weight).mean()
+
+
+# %% wrong="q6" at_most=1 why="[B] times [B, 1], and its sum" hint="its sum is a product of sums"
+def policy_loss(logits, action, weight):
+    return -(torch.distributions.Categorical(logits=logits).log_prob(action) * weight).sum()
+
+
+# %% wrong="q6" at_most=0 why="[B] times [B, 1], without the minus" hint="And the sign is turned"
+def policy_loss(logits, action, weight):
+    return (torch.distributions.Categorical(logits=logits).log_prob(action) * weight).mean()
+
+
+# %% wrong="q6" at_most=0 why="the objective instead of the loss" hint="an optimiser *minimises*"
+def policy_loss(logits, action, weight):
+    return (logits.log_softmax(-1).gather(1, action[:, None]) * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=1 why="the sum over the batch" hint="You add up the batch"
+def policy_loss(logits, action, weight):
+    return -(logits.log_softmax(-1).gather(1, action[:, None]) * weight.detach()).sum()
+
+
+# %% wrong="q6" at_most=0 why="the probability" hint="That is the probability of the action"
+def policy_loss(logits, action, weight):
+    return -(logits.softmax(-1).gather(1, action[:, None]) * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=0 why="a softmax over the samples" hint="The softmax runs over the samples"
+def policy_loss(logits, action, weight):
+    return -(logits.log_softmax(0).gather(1, action[:, None]) * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=0 why="logits as log-probabilities" hint="A logit is no log-probability"
+def policy_loss(logits, action, weight):
+    return -(logits.gather(1, action[:, None]) * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=0 why="the logarithm of a logit" hint="You take the logarithm of a logit"
+def policy_loss(logits, action, weight):
+    return -(logits.gather(1, action[:, None]).log() * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=0 why="all actions" hint="of *all* actions are in the sum"
+def policy_loss(logits, action, weight):
+    return -(logits.log_softmax(-1) * weight.detach()).sum(-1).mean()
+
+
+# %% wrong="q6" at_most=0 why="a mean over the actions too" hint="You divide by the number of actions as well"
+def policy_loss(logits, action, weight):
+    taken = torch.nn.functional.one_hot(action, logits.shape[1])
+    return -(logits.log_softmax(-1) * taken * weight.detach()).mean()
+
+
+# %% wrong="q6" at_most=0 why="no weights" hint="The weights are not used"
+def policy_loss(logits, action, weight):
+    return torch.nn.functional.cross_entropy(logits, action)
+
+
+# %% wrong="q6" at_most=0 why="one number for each sample" hint="One number is asked for"
+def policy_loss(logits, action, weight):
+    return -logits.log_softmax(-1).gather(1, action[:, None]).squeeze(-1) * weight.squeeze(-1).detach()
+
+
+# %% wrong="q6" at_most=0 why="a column of numbers" hint="One number is asked for"
+def policy_loss(logits, action, weight):
+    return -logits.log_softmax(-1).gather(1, action[:, None]) * weight.detach()
+
+
+# %% right="q6" why="by the distributions of PyTorch"
+def policy_loss(logits, action, weight):
+    log_prob = torch.distributions.Categorical(logits=logits).log_prob(action)
+    return -(log_prob * weight.detach().squeeze(-1)).mean()
+
+
+# %% right="q6" why="a weighted cross-entropy"
+def policy_loss(logits, action, weight):
+    each = torch.nn.functional.cross_entropy(logits, action, reduction="none")
+    return weight[:, 0].detach() @ each / len(action)
+
+
+# %% right="q6" why="sample by sample"
+def policy_loss(logits, action, weight):
+    total = 0.0
+    for row, a, (w,) in zip(logits, action.tolist(), weight.detach()):
+        total = total - w * (row[a] - torch.logsumexp(row, 0))
+    return total / len(action)
+
+
+# %% [markdown]
+# **See it.** 20,000 episodes of the two rooms, drawn from the list of all episodes. PyTorch differentiates your
+# loss and the one with the matrix, both with the reward-to-go that a critic's table is subtracted from; beside
+# them stands the exact gradient. Which of the wrong numbers would have told you that something is wrong?
+
+# %%
+from rlcourse.core.seeding import generator
+
+
+def what_pytorch_makes_of_it(episodes=20_000):
+    """The gradient of three losses over the same samples, and the exact one."""
+    rooms, horizon = two_rooms(), HORIZON
+    every = every_batch(rooms, policy_logits(), horizon)
+    drawn = torch.multinomial(every.prob, episodes, replacement=True, generator=generator(0, "episodes of q6"))
+    state, action, reward = (rows[:horizon, drawn, 0] for rows in (every.state, every.action, every.reward))
+    to_go = reward.flip(0).cumsum(0).flip(0)
+    critic = torch.tensor([1.0, 3.0], dtype=torch.float64, requires_grad=True)
+
+    def gradient(loss):
+        logits = policy_logits().requires_grad_()
+        weight = to_go.flatten()[:, None] - critic[state.flatten()][:, None]
+        loss(logits[state.flatten()], action.flatten(), weight).backward()
+        return -horizon * logits.grad  # the mean is over T · N samples, the sum over time has T of them
+
+    def matrix(logits, action, weight):  # of the first thousand samples: all would be 3.6 billion products
+        log_prob = torch.distributions.Categorical(logits=logits[:1000]).log_prob(action[:1000])
+        return -(log_prob * weight[:1000].detach()).mean()
+
+    for name, found in (("exact", gradient_by_autograd(rooms, policy_logits(), horizon)),
+                        ("yours", gradient(policy_loss)), ("a matrix", gradient(matrix))):
+        print(f"{name:>9}: " + "  ".join(f"{number:6.2f}" for number in found.flatten().tolist()))
+    print("Your loss", "leaves the critic alone." if critic.grad is None else
+          "sends a gradient into the critic: `weight.detach()`.")
+
+
+ex.demo("q6", what_pytorch_makes_of_it)
+
+# %% [markdown]
+# ## q7 · The clip of PPO
+#
+# *5 points · difficulty 3 of 5 · importance 5 of 5 · about 15 minutes · topic P9*
+#
+# An episode is dear and one gradient step from it is little. With the ratio $\rho = \pi_\theta(a \mid s) /
+# \pi_\text{old}(a \mid s)$ one may take many steps, climbing $\rho A$; but soon $\rho$ is far from 1, and the
+# advantages, measured under the old policy, say nothing any more. Schulman et al. (2017) take the reward for going
+# further away:
+#
+# $$\min\big(\rho A,\; \operatorname{clip}(\rho,\, 1 - \varepsilon,\, 1 + \varepsilon)\, A\big),
+# \qquad \rho = e^{\log \pi_\theta(a \mid s) - \log \pi_\text{old}(a \mid s)},$$
+#
+# one number for each sample, to be *maximised*. The minimum makes it pessimistic, and lopsided on purpose. Before
+# you write: sketch it over $\rho$ for $A = 1$ and for $A = -1$. Where is it flat?
+#
+# <details><summary>Hint</summary>
+#
+# A policy that has gone too far the *right* way need not go on: flat. One that has gone the *wrong* way must come
+# back: not flat, however far it is. Which of the two ends of the clip matters for $A > 0$, which for $A < 0$?
+# `torch.clamp` and `torch.minimum` do the rest.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *minimum(): argument 'other' must be Tensor, not float*: `torch.minimum` compares two tensors entry by entry.
+# For one tensor and two numbers there is `torch.clamp(ratio, low, high)`.
+#
+# *Boolean value of Tensor with more than one value is ambiguous*: Python's `min(a, b)` met whole tensors. Or your
+# `if` did: the two signs of $A$ need no case distinction.
+#
+# </details>
+
+
+# %% q="q7"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    """The clipped objective of PPO for each sample, to be maximised: [B].
+
+    log_prob, old_log_prob [B]: log π(a|s) of the policy and of the one that collected the data.
+    advantage [B]: A. clip_range: ε.
+    """
+    ### SOLUTION
+    ratio = torch.exp(log_prob - old_log_prob)
+    clipped = torch.clamp(ratio, 1 - clip_range, 1 + clip_range)
+    return torch.minimum(ratio * advantage, clipped * advantage)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q7")
+
+
+# %% wrong="q7" at_most=1 why="the larger of the two" hint="You take the larger of the two"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.maximum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=1 why="only the clipped term" hint="Only the clipped term is there"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    return torch.exp(log_prob - old_log_prob).clamp(1 - clip_range, 1 + clip_range) * advantage
+
+
+# %% wrong="q7" at_most=1 why="nothing clipped" hint="Nothing is clipped"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    return torch.exp(log_prob - old_log_prob) * advantage
+
+
+# %% wrong="q7" at_most=0 why="the ratio inverted" hint="The ratio is inverted"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(old_log_prob - log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="no exponential" hint="is the logarithm of the ratio"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = log_prob - old_log_prob
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="a quotient of logarithms" hint="You divide two logarithms"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = log_prob / old_log_prob
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="the loss" hint="the objective is asked for, which is *maximised*"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="clips ratio times advantage" hint="You clip ρA"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    gain = torch.exp(log_prob - old_log_prob) * advantage
+    return torch.minimum(gain, gain.clamp(1 - clip_range, 1 + clip_range))
+
+
+# %% wrong="q7" at_most=0 why="clips ratio times advantage, without the minimum" hint="You clip ρA"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    return (torch.exp(log_prob - old_log_prob) * advantage).clamp(1 - clip_range, 1 + clip_range)
+
+
+# %% wrong="q7" at_most=2 why="the minimum of the ratios" hint="You take the minimum of the ratios"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio, ratio.clamp(1 - clip_range, 1 + clip_range)) * advantage
+
+
+# %% wrong="q7" at_most=2 why="clips only above" hint="For A < 0 the policy moves *down* from 1"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(max=1 + clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=2 why="clips only below" hint="on one side only, the lower"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(min=1 - clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="clips around zero" hint="The ratio of equal policies is 1"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(-clip_range, clip_range) * advantage)
+
+
+# %% wrong="q7" at_most=0 why="the mean" hint="You take the mean"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage).mean()
+
+
+# %% wrong="q7" at_most=0 why="the sum" hint="You add up the batch"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage).sum()
+
+
+# %% right="q7" why="the two signs apart"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.where(advantage > 0, ratio.clamp(max=1 + clip_range), ratio.clamp(min=1 - clip_range)) * advantage
+
+
+# %% right="q7" why="what the clip takes away, subtracted"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    ratio = (log_prob - old_log_prob).exp()
+    excess = torch.relu(ratio - 1 - clip_range) * torch.relu(advantage)
+    return ratio * advantage - excess - torch.relu(1 - clip_range - ratio) * torch.relu(-advantage)
+
+
+# %% right="q7" why="sample by sample"
+def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
+    answer = []
+    for new, old, A in zip(log_prob, old_log_prob, advantage):
+        ratio = torch.exp(new - old)
+        answer.append(torch.minimum(ratio * A, ratio.clamp(1 - clip_range, 1 + clip_range) * A))
+    return torch.stack(answer)
+
+
+# %% [markdown]
+# **See it.** Your objective trains eight policies at once to balance a pole
+# ([`CartPole`](../rlcourse/envs/cartpole.py)). [`ppo`](../rlcourse/algorithms/ppo.py) collects the episodes,
+# estimates the advantages and turns every rollout over four times; what it climbs is your function. Five seconds
+# or so.
+
+# %% tags=["unstable-picture"]
+from rlcourse.algorithms import ppo
+from rlcourse.data.sources import DynamicsSource
+from rlcourse.envs.cartpole import CartPole
+from rlcourse.nets.heads_categorical import CategoricalHead
+from rlcourse.nets.policies import Policy
+from rlcourse.nets.values import ValueNet
+from rlcourse.plots.learning import learning_curve
+from rlcourse.widgets.app.watch import watch
+
+
+def your_ppo(total_steps=20_000):
+    """Eight runs of PPO with your objective."""
+    env = CartPole()
+    source = DynamicsSource(env, 8, 8, random=generator(0, "cartpole"))
+    policy = Policy(CategoricalHead(4, 2, runs=8, seed=0, dtype=torch.float32), env.action_space)
+    critic = ValueNet(4, runs=8, seed=0, dtype=torch.float32)
+    training = ppo.train(source, policy, critic, ppo.Config(total_steps=total_steps), seed=0,
+                         surrogate=clipped_objective)
+    last = watch(training, total_steps, name="your PPO on CartPole", size=(8, 3.4),
+                 draw=learning_curve("Eight runs with your objective", total=total_steps, top=500))
+    print("at first the poles fall within 40 steps, on average:", bool(last.curve[0][1].nanmean() < 40))
+    print("in the end they stand for more than 150:", bool(last.episode_return.nanmean() > 150))
+
+
+ex.demo("q7", your_ppo)
+
+# %% [markdown]
+# ## q8 · The natural gradient of a Gaussian policy
+#
+# *5 points · difficulty 3 of 5 · importance 3 of 5 · about 15 minutes · topic P9*
+#
+# A policy steers by $a \sim \mathcal N(k s,\, \sigma^2)$ and learns two numbers, the gain $k$ and $\log \sigma$.
+# Measure $s$ in centimetres instead of metres, and $k$ is another number for the same policy, the gradient points
+# elsewhere, and a learning rate that was fine explodes. The *natural* gradient $F^{-1} \nabla J$ measures a step
+# by how far the policy moves and not by how far its numbers do. $F$ is the Fisher matrix, the mean of $g g^\top$
+# over states and actions, where $g$ is the score. With $z = (a - k s)/\sigma$, which is a standard normal number,
+#
+# $$g_k = \frac{\partial \log \pi}{\partial k} = \frac{(a - ks)\, s}{\sigma^2} = \frac{z s}{\sigma},
+# \qquad g_{\log \sigma} = \frac{(a - ks)^2}{\sigma^2} - 1 = z^2 - 1 .$$
+#
+# Three expectations are left for you: $\mathbb E\, g_k^2$ (the mean over the states visited stands for the
+# expectation over $s$), $\mathbb E\, g_{\log \sigma}^2$, and the product of the two. You need
+# $\mathbb E z = \mathbb E z^3 = 0$, $\mathbb E z^2 = 1$ and $\mathbb E z^4 = 3$. Then divide.
+#
+# <details><summary>Hint</summary>
+#
+# The product of the two scores is $(z^3 - z)\, s/\sigma$: what is its mean? So $F$ is diagonal, and its inverse
+# needs no linear algebra. Which of its two entries knows the states, which knows $\sigma$?
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *exp(): argument 'input' must be Tensor, not float*: `log_std` is a tensor without axes; is it still one when it
+# reaches `torch.exp`?
+#
+# *expected Tensor as element 1 in argument 0, but got float*: `torch.stack([first, second])` wants tensors, and one of
+# the two is a plain number.
+#
+# </details>
+
+
+# %% q="q8"
+def natural_gradient(state, gradient, log_std):
+    """The natural gradient F⁻¹∇J in (k, log σ) of the policy a ~ N(k s, σ²): [2].
+
+    state [B]: the states that were visited. gradient [2]: (∂J/∂k, ∂J/∂ log σ). log_std []: log σ.
+    """
+    ### SOLUTION
+    variance = torch.exp(2 * log_std)
+    by_gain = gradient[0] * variance / state.square().mean()
+    return torch.stack([by_gain, gradient[1] / 2])
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q8")
+
+
+# %% wrong="q8" at_most=0 why="F itself" hint="You multiply by F"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * state.square().mean() / torch.exp(2 * log_std), 2 * gradient[1]])
+
+
+# %% wrong="q8" at_most=1 why="σ for σ²" hint="You divide by σ where σ² belongs"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(log_std) / state.square().mean(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=0 why="log σ as σ" hint="You use log σ as if it were σ"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * log_std ** 2 / state.square().mean(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=1 why="σ² on the wrong side" hint="σ² stands on the wrong side"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] / torch.exp(2 * log_std) / state.square().mean(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=0 why="without the states" hint="The states are not used"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=1 why="the square of the mean" hint="You square the mean"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.mean().square(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=0 why="the variance of the states" hint="You take the variance of the states"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.var(correction=0), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=1 why="the sum over the states" hint="You add up the squares"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.square().sum(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=0 why="the mean of |s|" hint="You take the mean of |s|"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.abs().mean(), gradient[1] / 2])
+
+
+# %% wrong="q8" at_most=0 why="1 for the 2" hint="The 2 for log σ is missing"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.square().mean(), gradient[1]])
+
+
+# %% wrong="q8" at_most=0 why="½ for the 2" hint="The second component is four times too long"
+def natural_gradient(state, gradient, log_std):
+    return torch.stack([gradient[0] * torch.exp(2 * log_std) / state.square().mean(), 2 * gradient[1]])
+
+
+# %% wrong="q8" at_most=1 why="the information of σ" hint="2/σ² is the Fisher information of σ"
+def natural_gradient(state, gradient, log_std):
+    variance = torch.exp(2 * log_std)
+    return torch.stack([gradient[0] * variance / state.square().mean(), gradient[1] * variance / 2])
+
+
+# %% right="q8" why="a matrix, and a linear solve"
+def natural_gradient(state, gradient, log_std):
+    fisher = torch.diag(torch.stack([(state / log_std.exp()).square().mean(), torch.full_like(log_std, 2)]))
+    return torch.linalg.solve(fisher, gradient)
+
+
+# %% right="q8" why="the scores at two points of z, and four: exact for their moments"
+def natural_gradient(state, gradient, log_std):
+    z, odds = torch.tensor([-3 ** 0.5, 0, 3 ** 0.5], dtype=state.dtype), [1 / 6, 2 / 3, 1 / 6]
+    score = torch.stack([state[:, None] * z / log_std.exp(), (z ** 2 - 1).expand(len(state), 3)])
+    fisher = torch.einsum("ibz,jbz,z->ij", score, score, torch.tensor(odds, dtype=state.dtype)) / len(state)
+    return torch.linalg.inv(fisher) @ gradient
+
+
+# %% right="q8" why="plain numbers"
+def natural_gradient(state, gradient, log_std):
+    from math import exp
+    by_gain, by_spread = gradient.tolist()
+    squares = [s ** 2 for s in state.tolist()]
+    return [by_gain * exp(2 * float(log_std)) * len(squares) / sum(squares), by_spread / 2]
+
+
+# %% [markdown]
+# **See it.** The two-parameter problem of the lecture ([`linear_gain`](../rlcourse/exact/linear_gain.py) has its
+# exact gradient): the state is measured once in metres and once in a unit three times as long, and the same
+# learning rate serves all four. The gain is drawn in metres, so that equal lines are equal policies. Which two
+# lines must lie on top of each other? (With a unit a third as long the vanilla step does not crawl but leaps out
+# of the picture.)
+
+# %%
+from rlcourse.exact import linear_gain
+
+
+def climb(unit, natural, updates=60, learning_rate=0.01):
+    """The gain (in metres) during gradient ascent, with states measured in `unit` metres."""
+    gain, log_std = torch.tensor([-0.1, -0.5], dtype=torch.float64)
+    scale, path = torch.tensor([unit, 1.0], dtype=torch.float64), [float(gain)]
+    for _ in range(updates):
+        step = linear_gain.gradient(gain, log_std, discount=0.9) / scale
+        if natural:  # two states stand for all: with the right mean square, and on both sides of 0
+            size = linear_gain.second_moment(gain, log_std, discount=0.9).sqrt() / unit
+            step = torch.as_tensor(natural_gradient(torch.stack([size, -size]), step, log_std))
+        gain, log_std = gain + learning_rate * step[0] / unit, log_std + learning_rate * step[1]
+        path.append(float(gain))
+    return path
+
+
+def metres_and_other_units():
+    """Four climbs from one start."""
+    series = {}
+    for way, natural in (("vanilla", False), ("natural", True)):
+        for name, unit in (("metres", 1.0), ("units of 3 m", 3.0)):
+            path = climb(unit, natural)
+            series[f"{way}, {name}"] = (range(len(path)), path)
+            print(f"{way}, {name:>12}: a gain of {path[-1]:.2f} after {len(path) - 1} steps")
+    print(f"{'the best':>21}: {linear_gain.best_gain(0.9):.2f}")
+    return curves(series, title="One learning rate, two units", xlabel="update", ylabel="gain k, per metre")
+
+
+ex.demo("q8", metres_and_other_units)
+
+# %% [markdown]
+# ## q9 · Bug hunt: a learner that unlearns
+#
+# *6 points · difficulty 4 of 5 · importance 5 of 5 · about 20 minutes · topic P10*
+#
+# Most bugs in reinforcement learning raise no error. A friend trains CartPole by REINFORCE with weights of her
+# own: what each action answers for, less a baseline.
+
+
+# %%
+def friends_weights(reward, valid, discount):
+    """Weights with bugs. Do not mend them here: the picture at the end compares them with yours."""
+    weight = torch.zeros_like(reward)
+    total = torch.zeros_like(reward[0])
+    for t in range(len(reward)):
+        total = reward[t] + discount * total
+        weight[t] = total
+    steps = valid.sum(0, keepdim=True)
+    baseline = (weight * valid).sum(0, keepdim=True) / steps
+    return torch.where(valid, weight - baseline, 0.0)
+
+
+# %% [markdown]
+# Everything else is the library's: [`reinforce`](../rlcourse/algorithms/reinforce.py)`.train` takes any weights in
+# place of its own. Eight runs, eight episodes for each update, every episode cut after 100 steps. The line is the
+# mean return of the eight runs, the band reaches from the worst to the best:
+
+# %%
+from rlcourse.algorithms import reinforce
+
+
+def trained(weights, policy, source, config):
+    """The mean return of each run after each update [updates, runs], with these weights; trains `policy`."""
+    def weight(reward, terminated, truncated, *, discount):
+        ended = (terminated | truncated).int()
+        return torch.as_tensor(weights(reward, ended.cumsum(0) - ended == 0, discount))
+
+    *_, last = reinforce.train(source, policy, config, seed=0, weight=weight)
+    return torch.stack([episode_return for _, episode_return in last.curve])
+
+
+def balancing(weights, updates=20):
+    """CartPole: eight runs of REINFORCE."""
+    env = CartPole()
+    source = DynamicsSource(env, 8, 8, random=generator(0, "hunt"), time_limit=100, dtype=torch.float64)
+    policy = Policy(CategoricalHead(4, 2, runs=8, seed=0), env.action_space)
+    config = reinforce.Config(updates=updates, learning_rate=0.01, discount=0.99, baseline="none")
+    return trained(weights, policy, source, config)
+
+
+def mean_and_range(returns):
+    """Updates, mean, lowest and highest of the runs: what `curves` draws."""
+    return range(1, len(returns) + 1), returns.mean(1), returns.min(1).values, returns.max(1).values
+
+
+of_the_library = {1: 20.3, 5: 49.0, 10: 93.6, 15: 99.9, 20: 100.0}
+curves({"your friend's weights": mean_and_range(balancing(friends_weights)),
+        "the library's": (list(of_the_library), list(of_the_library.values()))},
+       title="CartPole: mean return of eight runs", xlabel="update", ylabel="steps until the pole falls")
+
+# %% [markdown]
+# The library's own weights, which begin with the same episodes, balance the pole almost to the end after a dozen
+# updates. The friend's policies do not even stay as bad as they were: they learn to drop it.
+#
+#     update    friend's    library's
+#          1        20.3         20.3
+#          5        12.1         49.0
+#         10        9.8         93.6
+#         20         9.3         100.0
+#
+# CartPole is a poor place to look for the reason: everything is wrong at once, and everything is noisy. So one
+# goes to problems so small that the right answer is known, the [`probes`](../rlcourse/envs/probes.py) (Jones
+# 2021). Two of the five have a choice of actions; both last for one step.
+
+# %%
+from rlcourse.envs.probes import PROBES
+
+
+def what_the_probes_say(weights):
+    """A sentence for each probe with a choice: what went wrong there and where to look, or "passed"."""
+    said = []
+    for probe in PROBES:
+        if probe.action is None:
+            continue
+        source = DynamicsSource(probe.dynamics, 1, 32, random=generator(0, probe.name), dtype=torch.float64)
+        policy = Policy(CategoricalHead(1, 2, runs=1, seed=0, hidden=(16,)), probe.dynamics.action_space)
+        trained(weights, policy, source, reinforce.Config(
+            updates=60, learning_rate=0.05, discount=probe.discount, baseline="none"))
+        probs = policy.distribution(probe.obs[None]).logits.detach().softmax(-1)[0]
+        said.append(probe.check(None, probs) or f"{probe.name}: passed")
+    return said
+
+
+# %% [markdown]
+# Of the friend's weights the first of them says:
+#
+# > reward by action: π(1|0) is 0.50 and should be nearly 1. Look at the policy's loss: the sign of the advantage, the sign of the loss, the log-probability of the action that was taken, and whether the policy's parameters are in the optimiser.
+#
+# A policy that has not moved at all, in the simplest problem with a choice that there is! So which number reaches
+# the loss there? In episodes of one step, with rewards of 1 and −1, you can work `friends_weights` out in your
+# head.
+#
+# **Your task.** Write the weights as they should be:
+#
+# $$\Psi_t^i = R_t^i - b_t, \qquad R_t^i = \sum_{t' \ge t} \gamma^{t'-t}\, r_{t'}^i, \qquad
+# b_t = \text{the mean of } R_t^j \text{ over the episodes } j \text{ that still run at step } t .$$
+#
+# Beware: a probe finds bugs, it does not prove that there are no more. After the first repair both probes pass,
+# and CartPole still does not learn.
+#
+# <details><summary>Hint</summary>
+#
+# `weight` is `[T, N]`, and the baseline compares episodes with one another at the same step. Over which axis does
+# the friend take the mean? What does that leave of an episode of one step?
+#
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# An episode of one step cannot tell the past from the future. In CartPole every step pays 1. Work out `weight`
+# before the baseline for two episodes of lengths 3 and 2: what do the friend's numbers say about the difference
+# between them, and what should they say?
+#
+# </details>
+#
+# <details><summary>A third hint</summary>
+#
+# Why does it *unlearn*, and not just stand still? The friend's sums are the same in all episodes: 1, 1.99, 2.97,
+# … From them she subtracts the mean over the episode's own steps, and the longer the episode, the larger that is.
+# What does an early action of a long episode get?
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *NaN in the last steps*: where no episode runs any more there is 0/0. `torch.where(valid, …, 0.0)` at the end
+# keeps it out of the answer.
+#
+# *The size of tensor a (5) must match the size of tensor b (9)*: `valid.sum(1)` is `[T]`; with `keepdim=True` it
+# is `[T, 1]` and divides row by row.
+#
+# *'reversed' object is not subscriptable*: `for t in reversed(range(len(reward)))` walks backwards.
+#
+# </details>
+
+
+# %% q="q9"
+def answer_weights(reward, valid, discount):
+    """What each action answers for: reward-to-go minus its mean over the episodes that still run.
+
+    reward [T, N]: N episodes, 0 behind their ends. valid [T, N] (bool): False behind an end.
+    discount: γ. Returns Ψ [T, N], 0 where not valid.
+    """
+    ### SOLUTION
+    weight = torch.zeros_like(reward)
+    total = torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    running = valid.sum(1, keepdim=True)
+    baseline = (weight * valid).sum(1, keepdim=True) / running
+    return torch.where(valid, weight - baseline, 0.0)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q9")
+
+
+# %% wrong="q9" at_most=0 why="both bugs, still there" hint="Both bugs are still there"
+def answer_weights(reward, valid, discount):
+    return friends_weights(reward, valid, discount)
+
+
+# %% wrong="q9" at_most=0 why="the baseline over time is left" hint="bugs is left. The baseline is a mean over"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return torch.where(valid, weight - (weight * valid).sum(0) / valid.sum(0), 0.0)
+
+
+# %% wrong="q9" at_most=1 why="the sums forward are left" hint="One of two bugs is left. Your sums run"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in range(len(reward)):
+        total = reward[t] + discount * total
+        weight[t] = total
+    baseline = (weight * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True)
+    return torch.where(valid, weight - baseline, 0.0)
+
+
+# %% wrong="q9" at_most=2 why="padding in the baseline" hint="Steps of the padding count in your baseline"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return torch.where(valid, weight - weight.mean(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=1 why="forward sums, and padding in the baseline" hint="And steps of the padding"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in range(len(reward)):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return torch.where(valid, weight - (weight * valid).mean(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=2 why="weights in the padding" hint="In the padding your weights are not 0"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return weight - (weight * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp(min=1)
+
+
+# %% wrong="q9" at_most=0 why="no baseline" hint="The baseline is gone"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return weight
+
+
+# %% wrong="q9" at_most=0 why="the mean of the others" hint="The average of the *others*"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    others = valid.sum(1, keepdim=True) - 1
+    baseline = ((weight * valid).sum(1, keepdim=True) - weight) / others.clamp(min=1)
+    return torch.where(valid & (others > 0), weight - baseline, torch.where(valid, weight, 0.0))
+
+
+# %% wrong="q9" at_most=2 why="one mean for all steps" hint="One mean for all steps"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+        weight[t] = total
+    return torch.where(valid, weight - weight[valid].mean(), 0.0)
+
+
+# %% wrong="q9" at_most=3 why="the total return" hint="Every step gets the total return"
+def answer_weights(reward, valid, discount):
+    total = torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = reward[t] + discount * total
+    weight = total * valid
+    return torch.where(valid, weight - weight.sum(1, keepdim=True) / valid.sum(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=1 why="no discount" hint="The discount is lost"
+def answer_weights(reward, valid, discount):
+    weight = reward.flip(0).cumsum(0).flip(0) * valid
+    return torch.where(valid, weight - weight.sum(1, keepdim=True) / valid.sum(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=2 why="discounts from the start" hint="You discount from the start of the episode"
+def answer_weights(reward, valid, discount):
+    powers = discount ** torch.arange(len(reward), dtype=reward.dtype)[:, None]
+    weight = (powers * reward).flip(0).cumsum(0).flip(0) * valid
+    return torch.where(valid, weight - weight.sum(1, keepdim=True) / valid.sum(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=0 why="one step late" hint="You are one step late"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        weight[t] = total
+        total = reward[t] + discount * total
+    weight = weight * valid
+    return torch.where(valid, weight - weight.sum(1, keepdim=True) / valid.sum(1, keepdim=True), 0.0)
+
+
+# %% wrong="q9" at_most=0 why="the own reward discounted" hint="The own reward of a step is discounted too"
+def answer_weights(reward, valid, discount):
+    weight, total = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        total = discount * (reward[t] + total)
+        weight[t] = total
+    return torch.where(valid, weight - weight.sum(1, keepdim=True) / valid.sum(1, keepdim=True), 0.0)
+
+
+# %% right="q9" why="without a loop"
+def answer_weights(reward, valid, discount):
+    ahead = torch.arange(len(reward)) - torch.arange(len(reward))[:, None]
+    powers = torch.where(ahead >= 0, float(discount) ** ahead.clamp(min=0), 0.0).to(reward.dtype)
+    later = torch.where(valid, powers @ reward, torch.nan)
+    return (later - later.nanmean(1, keepdim=True)).nan_to_num(0.0)
+
+
+# %% right="q9" why="step by step, over the episodes that run"
+def answer_weights(reward, valid, discount):
+    weight, later = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        later = reward[t] + discount * later
+        runs = valid[t]
+        if runs.any():
+            weight[t, runs] = later[runs] - later[runs].mean()
+    return weight
+
+
+# %% right="q9" why="plain numbers"
+def answer_weights(reward, valid, discount):
+    later, answer = [0.0] * reward.shape[1], []
+    for rewards, runs in zip(reward.tolist()[::-1], valid.tolist()[::-1]):
+        later = [r + discount * after for r, after in zip(rewards, later)]
+        mean = sum(after for after, run in zip(later, runs) if run) / max(sum(runs), 1)
+        answer.insert(0, [after - mean if run else 0.0 for after, run in zip(later, runs)])
+    return torch.tensor(answer, dtype=reward.dtype)
+
+
+# %% [markdown]
+# **See it.** Your weights before the probes and on the pole, beside the friend's.
+
+
+# %%
+def mended():
+    """What the probes say of your weights, and the two learning curves."""
+    for line in what_the_probes_say(answer_weights):
+        print(line)
+    series = {}
+    for label, weights in (("your friend's weights", friends_weights), ("yours", answer_weights)):
+        returns = balancing(weights)
+        series[label] = mean_and_range(returns)
+        print(f"{label:>21}: {returns[0].mean():.1f} steps at first, {returns[-1].mean():.1f} in the end")
+    return curves(series, title="CartPole: eight runs, mean and range", xlabel="update",
+                  ylabel="steps until the pole falls")
+
+
+ex.demo("q9", mended)
 
 # %% [markdown]
 # ## Your score
