@@ -25,6 +25,10 @@ TABLE = np.random.default_rng(0).uniform(0, 500, (8, 30))  # returns [runs, chec
 DRAW = {"total": 3000, "top": 500}
 
 
+def cartpoles(runs, environments):
+    return DynamicsSource(CartPole(), runs, environments, random=generator(0, "source"))
+
+
 def curve_of(table, every=100):
     return [(every * (k + 1), torch.tensor(column, dtype=torch.float32)) for k, column in enumerate(table.T)]
 
@@ -80,7 +84,8 @@ def legend(figure):
 
 def test_the_legend_names_the_estimator():
     figure, _ = drawn(learning_curve("PPO", **DRAW), snapshot_of(TABLE))
-    assert legend(figure) == ["475, the threshold", "one run", "interquartile mean of 8 runs, 95% bootstrap interval"]
+    assert legend(figure) == ["475, the threshold", "one run",
+                              "interquartile mean of 8 runs, 95% bootstrap interval"]
     assert len(legend(drawn(learning_curve("PPO", **DRAW, threshold=None), snapshot_of(TABLE))[0])) == 2
 
 
@@ -99,7 +104,8 @@ def test_the_axes_stand_still_until_training_goes_on_beyond_the_total():
     places = []
     for count in (1, 10, 30):
         _, artists = drawn(draw, snapshot_of(TABLE, 1), snapshot_of(TABLE, count))
-        places.append((artists["axes"].get_xlim(), artists["axes"].get_ylim(), artists["axes"].get_position().bounds))
+        axes = artists["axes"]
+        places.append((axes.get_xlim(), axes.get_ylim(), axes.get_position().bounds))
     assert places[0] == places[1] == places[2] and places[0][0][1] == pytest.approx(3060)
     assert places[0][1][0] < -100 and places[0][1][1] > 500
     _, artists = drawn(learning_curve("PPO", total=2000, top=500), snapshot_of(TABLE, 1), snapshot_of(TABLE))
@@ -125,7 +131,7 @@ def test_a_single_run_is_a_line_without_an_interval():
 
 
 def test_the_picture_beside_the_curve_is_the_sources_present_state():
-    source = DynamicsSource(CartPole(), 3, 2, random=generator(0, "source"))
+    source = cartpoles(3, 2)
     draw = learning_and_picture(source, "PPO", run=1, **DRAW)
     _, artists = drawn(draw, snapshot_of(TABLE, 1))
     before = np.asarray(artists["picture"].get_array())
@@ -138,10 +144,10 @@ def test_the_picture_beside_the_curve_is_the_sources_present_state():
 
 
 @pytest.mark.parametrize("returns, words", [
-    ([300.0, 324.0], "mean return 312 (worst of 2 runs 300)"),
+    ([300.0, 324.0], "mean return 312 (worst run 300)"),
     ([-1200.4], "return -1,200"),
     ([np.nan, np.nan], "no episode has ended yet"),
-    ([100.0, np.nan, 50.0], "mean return 75 (worst of 3 runs 50, 1 without an episode yet)")])
+    ([100.0, np.nan, 50.0], "mean return 75 (worst run 50, no episode yet in 1 of 3)")])
 def test_the_numbers_in_words(returns, words):
     assert describe(SimpleNamespace(episode_return=torch.tensor(returns))) == words
 
@@ -156,7 +162,7 @@ def test_variants_are_compared_each_at_its_own_steps():
         assert np.allclose(lines[label].get_ydata(), stats.trim_mean(table, 0.25, axis=0), rtol=1e-6)
     assert len(axes.collections) == 2 and lines["PPO"].get_linestyle() != lines["REINFORCE"].get_linestyle()
     assert axes.get_title(loc="left") == "CartPole\ninterquartile mean of 8 runs, 95% bootstrap interval"
-    assert figure.get_label().startswith("CartPole: return against environment steps of each run for PPO, REINFORCE")
+    assert figure.get_label() == "CartPole: return against environment steps of each run for PPO, REINFORCE"
 
 
 def test_variants_with_different_numbers_of_runs_say_so():
@@ -176,7 +182,7 @@ def test_checkpoints_that_some_run_does_not_know_are_left_out():
     (lambda: learning_curve("PPO", **DRAW, estimator="median"),
      r"estimator: expected one of \['interquartile mean', 'mean'\], got 'median'"),
     (lambda: learning_curve("PPO", total=3000, top=0), "top: expected a return above 0.0, the bottom, got 0"),
-    (lambda: learning_and_picture(DynamicsSource(CartPole(), 2, 1, random=generator(0, "s")), "PPO", run=2, **DRAW),
+    (lambda: learning_and_picture(cartpoles(2, 1), "PPO", run=2, **DRAW),
      "run: expected a run from 0 to 1, got 2"),
     (lambda: learning_and_picture("CartPole", "PPO", **DRAW), r"source: expected one with states .* got str"),
     (lambda: compare({}, "nothing"), "variants: expected at least one curve, got none"),
@@ -195,7 +201,7 @@ def test_ppo_watched_says_return_and_rate_and_leaves_the_same_still_picture(monk
     env, config, stills = CartPole(), ppo.Config(total_steps=512, horizon=32, minibatch_size=64), []
     for every in (0.0, 1000.0):  # every picture, or the first and the last
         shown.clear()
-        source = DynamicsSource(env, 2, 4, random=generator(0, "source"))
+        source = cartpoles(2, 4)
         policy = Policy(CategoricalHead(4, 2, runs=2, seed=0, dtype=torch.float32), env.action_space)
         critic = ValueNet(4, runs=2, seed=0, dtype=torch.float32)
         last = watch_module.watch(

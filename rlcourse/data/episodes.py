@@ -51,7 +51,7 @@ def one_episode(dynamics: Dynamics, policy, *, run: int = 0, seed: int) -> Tenso
     """The states [T + 1, …] of one greedy episode of run `run` of a policy, the first and the last included.
 
     For a film of what was learned. T is where the episode terminates, or the time limit of the dynamics.
-    Errors: ValueError for dynamics without a time limit, for another action space, and for a run that is not there.
+    Errors: ValueError for dynamics without a time limit, another action space, or a run that is not there.
     """
     require(dynamics.max_episode_steps is not None, "dynamics", "a time limit, so that the episode ends", None)
     require(policy.action_space == dynamics.action_space, "policy", f"actions in {dynamics.action_space}",

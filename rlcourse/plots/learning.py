@@ -82,15 +82,15 @@ def learning_and_picture(source, title: str, *, run: int = 0, **curve) -> tuple[
 
 
 def describe(snapshot) -> str:
-    """The returns of a snapshot in words, for `watch`: "mean return 312 (worst of 8 runs 190)"."""
+    """The returns of a snapshot in words, for `watch`: "mean return 312 (worst run 190)"."""
     returns = snapshot.episode_return[~snapshot.episode_return.isnan()].tolist()
     runs = len(snapshot.episode_return)
     if not returns:
         return "no episode has ended yet"
     if runs == 1:
         return f"return {returns[0]:,.0f}"
-    missing = f", {runs - len(returns)} without an episode yet" if len(returns) < runs else ""
-    return f"mean return {sum(returns) / len(returns):,.0f} (worst of {runs} runs {min(returns):,.0f}{missing})"
+    missing = f", no episode yet in {runs - len(returns)} of {runs}" if len(returns) < runs else ""
+    return f"mean return {sum(returns) / len(returns):,.0f} (worst run {min(returns):,.0f}{missing})"
 
 
 def compare(variants: Mapping[str, Sequence[tuple[int, Tensor]]], title: str, *, threshold: float | None = 475,
@@ -98,7 +98,7 @@ def compare(variants: Mapping[str, Sequence[tuple[int, Tensor]]], title: str, *,
             size: tuple[float, float] = (8, 3.6)) -> Figure:
     """The curves of several variants, {label: curve}, as a still figure; each with its own steps and its band.
 
-    Errors: ValueError, with the label, for a curve in which some run never ended an episode, or with one run.
+    Errors: ValueError, with the label, for a curve in which some run ended no episode, or with one run.
     """
     _require_estimator(estimator)
     require(len(variants) > 0, "variants", "at least one curve", "none")
@@ -106,7 +106,8 @@ def compare(variants: Mapping[str, Sequence[tuple[int, Tensor]]], title: str, *,
     for label, curve in variants.items():
         steps, values = steps_and_returns(curve)
         require(len(steps) > 0 and len(values) > 1, f"variants[{label!r}]",
-                "at least two runs that all ended an episode", f"{len(values)} runs, {len(steps)} such checkpoints")
+                "at least two runs that all ended an episode",
+                f"{len(values)} runs, {len(steps)} such checkpoints")
         bands[label] = steps, ESTIMATORS[estimator](values)
     kinds = {band.label for _, band in bands.values()}
     series = {label if len(kinds) == 1 else f"{label}: {band.label}": (steps, band.centre, band.low, band.high)
@@ -143,7 +144,8 @@ def _curve(axes, snapshot, total, threshold, estimator) -> dict:
     # Learners take whole rollouts: the last step may lie a little behind the total.
     axes.set_xlim(0, 1.02 * total)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.locator_params(nbins=5)  # text is most of the cost of a picture
+    axes.locator_params(axis="x", nbins=4)  # text is most of the cost of a picture
+    axes.locator_params(axis="y", nbins=6)
     return {"axes": axes, "runs": lines, "centre": centre, "band": band, "estimate": ESTIMATORS[estimator],
             "known": Band(*np.empty((3, 0)), label or "")}
 

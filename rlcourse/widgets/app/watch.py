@@ -64,7 +64,7 @@ class _Live(W.VBox):
             self._figure = new_figure(size)
             self._artists = setup(self._figure, snapshot)
         width, _ = page_size(self._figure)
-        self.bar = W.IntProgress(min=0, max=total or 1, layout={"width": "220px"})
+        self.bar = W.IntProgress(min=0, max=total or 1, layout={"width": "220px", "flex": "0 0 auto"})
         self.text = W.HTML()
         self.image = look.DescribedImage(format="png", width=str(width), tooltip=f"{name}: live picture")
         line = W.HBox([self.bar, self.text], layout={"align_items": "center"})
