@@ -568,14 +568,13 @@ ex.demo("q2", up_the_hill)
 # $\mathbb{E}\,\nabla \log \pi(a \mid s)\, b = 0$ for every $b$ that does not depend on the action.
 #
 # The batch itself knows what is usual. But its plain average contains the episode that you are judging, and so
-# depends on that episode's actions. Listing every batch that can occur in the two rooms of the lecture shows
-# what this does to the mean of the estimate:
+# depends on that episode's actions. Listing every batch that can occur in two steps in the two
+# rooms of the lecture shows what this does to the mean of the estimate:
 #
 # | episodes in a batch | its average as the baseline | the average of the others |
 # | --- | --- | --- |
 # | 2 | 0.500 ∇J | 1.000 ∇J |
 # | 3 | 0.667 ∇J | 1.000 ∇J |
-# | 4 | 0.750 ∇J | 1.000 ∇J |
 #
 # The factor is $1 - 1/N$. With many episodes nobody will notice. With two you lose half of the gradient, and it
 # costs one line not to. Leave the episode out (Kool, van Hoof, Welling 2019): at every step $t$,
@@ -701,15 +700,15 @@ def leave_one_out_baseline(weight):
 
 
 # %% [markdown]
-# **See it.** In the two rooms ([`two_rooms`, `policy_logits`, `HORIZON`](../rlcourse/envs/two_rooms.py)) three steps
-# can go 128 ways, so there are 16,384 batches of two episodes.
+# **See it.** In the two rooms ([`two_rooms`, `policy_logits`, `HORIZON`](../rlcourse/envs/two_rooms.py)) three
+# steps can go 128 ways, so there are 16,384 batches of two episodes.
 # [`every_batch`](../rlcourse/exact/policy_gradient.py) lists them all with their probabilities, your baseline is
 # subtracted from the [`reward_to_go`](../rlcourse/equations/returns.py) in each, and what comes out of
 # [`gradient_estimate`](../rlcourse/equations/policy_gradient.py) is no measurement: its
 # [`moments`](../rlcourse/exact/policy_gradient.py) *are* the mean (beside
-# [`gradient_by_autograd`](../rlcourse/exact/policy_gradient.py), which is ∇J) and the variance of the estimate. Once
-# with the rewards as they are, and once with 3 more for every step, which makes no policy better than another and
-# leaves the gradient as it is. Which of the three estimates will notice?
+# [`gradient_by_autograd`](../rlcourse/exact/policy_gradient.py), which is ∇J) and the variance of the estimate.
+# Once with the rewards as they are, and once with 3 more for every step, which makes no policy better than
+# another and leaves the gradient as it is. Which of the three estimates will notice?
 
 # %%
 from rlcourse.envs.two_rooms import HORIZON, policy_logits, two_rooms
@@ -726,8 +725,8 @@ def all_batches_of_two():
         weight = returns.reward_to_go(batch.reward + more, batch.terminated, batch.truncated)
         # A baseline looks at one step at a time, so all batches may stand below each other in one table.
         others = torch.as_tensor(leave_one_out_baseline(weight.flatten(0, 1))).reshape(weight.shape)
-        baselines = {"no baseline": torch.zeros_like(weight), "average of the batch": weight.mean(-1, keepdim=True),
-                     "your leave-one-out": others}
+        baselines = {"no baseline": torch.zeros_like(weight), "your leave-one-out": others,
+                     "average of the batch": weight.mean(-1, keepdim=True)}
         print(f"{f'rewards + {more}':22}{'mean / ∇J':>11}{'variance':>11}{'noise / mean':>15}")
         for label, baseline in baselines.items():
             mean, covariance = moments(batch.prob, gradient_estimate(batch.score, weight - baseline))
@@ -739,11 +738,11 @@ def all_batches_of_two():
 ex.demo("q3", all_batches_of_two)
 
 # %% [markdown]
-# Three more for every step multiply the variance without a baseline by 18, and with a baseline nothing changes: that
-# is what baselines are for. The average of the batch seems to have a quarter of your variance, but only because its
-# estimate is half as long: measured by the mean the noise is the same. And look at the first block again. With rewards
-# around zero, *no* baseline is the least noisy of the three, because a single other episode is a poor guess of what is
-# usual. So which constant would be the best one? That is the next question.
+# Three more for every step multiply the variance without a baseline by 18, and with a baseline nothing changes:
+# that is what baselines are for. The average of the batch seems to have a quarter of your variance, but only
+# because its estimate is half as long: measured by the mean the noise is the same. And look at the first block
+# again. With rewards around zero, *no* baseline is the least noisy of the three: 0 is a good guess of what is
+# usual, a single other episode a poor one. So which constant would be the best one? That is the next question.
 
 # %% [markdown]
 # ## q4 · The best baseline, on paper

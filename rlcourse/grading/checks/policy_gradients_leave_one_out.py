@@ -12,7 +12,7 @@ from ...exact.policy_gradient import every_batch, gradient_by_autograd
 from ..cases import Case, Question
 from .tables import table
 
-_HORIZON = 2  # 16 trajectories, so 256 batches of two episodes
+_HORIZON = 2  # 32 trajectories, so 1024 batches of two episodes
 
 
 def leave_one_out_baseline(weight: Tensor) -> Tensor:
