@@ -106,11 +106,9 @@ def _recursion(mdp: TabularMDP, logits: Tensor, behaviour_logits: Tensor, weight
     policy, behaviour = torch.softmax(logits, -1), torch.softmax(behaviour_logits, -1)
     ratio = policy_ratio(mdp, policy, behaviour)
     states, actions = policy.shape
-    # ∂ log π(a|s) / ∂ logits[s', b] = 1[s' = s] (1[b = a] − π(b|s)), nothing in terminal states.
+    # ∂ log π(a|s) / ∂ logits[s', b] = 1[s' = s] (1[b = a] − π(b|s)). Terminal states pay nothing: g stops there.
     step = torch.eye(actions, dtype=policy.dtype) - policy[:, None, :]  # [S, A, A]: s, a, b
     score = torch.einsum("zs,sab->zbsa", torch.eye(states, dtype=policy.dtype), step).flatten(0, 1)
-    if mdp.terminal is not None:
-        score = torch.where(mdp.terminal[:, None], 0.0, score)
     factor, step = (ratio, score) if weight == "product" else (torch.ones_like(ratio), ratio * score)
     factor, reward = factor.expand_as(step), mdp.reward_table.expand_as(step)
     zero, one = torch.zeros_like(step), torch.ones_like(step)
