@@ -9,6 +9,7 @@ steps says so. Without Stable-Baselines3 (pip install ".[bench]") only ours is m
 import statistics
 import time
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import torch
 
@@ -26,8 +27,16 @@ THRESHOLD, GREEDY_EPISODES, LOOK_EVERY = 475, 20, 2048
 REPETITIONS, RUNS, ENVIRONMENTS = 5, 8, 8
 
 
-def ours(seed: int) -> float:
-    """Seconds until all eight runs have crossed, evaluation excluded; infinite if one does not."""
+class Crossing(NamedTuple):
+    """`steps` of each run and `seconds` until all had crossed (infinite if never), without the `evaluation`."""
+
+    steps: float
+    seconds: float
+    evaluation: float
+
+
+def ours(seed: int) -> Crossing:
+    """Until all eight runs have crossed."""
     env = CartPole()
     begun, excluded, looked = time.perf_counter(), 0.0, 0
     source = DynamicsSource(env, RUNS, ENVIRONMENTS, random=generator(seed, "cartpole"))
@@ -41,11 +50,11 @@ def ours(seed: int) -> float:
             crossed |= mean_return(episodes(greedy, snapshot.policy)) >= THRESHOLD
             excluded += time.perf_counter() - paused
             if bool(crossed.all()):
-                return time.perf_counter() - begun - excluded
-    return float("inf")
+                return Crossing(snapshot.step, time.perf_counter() - begun - excluded, excluded)
+    return Crossing(float("inf"), float("inf"), excluded)
 
 
-def theirs(seed: int) -> float:
+def theirs(seed: int) -> Crossing:
     """The same for one run of Stable-Baselines3 with the hyper-parameters of rl-baselines3-zoo."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
@@ -73,7 +82,9 @@ def theirs(seed: int) -> float:
                 clip_range=lambda left: 0.2 * left, seed=seed, device="cpu")
     look = Look()
     model.learn(100_000, callback=look)
-    return time.perf_counter() - begun - look.excluded if look.crossed else float("inf")
+    if not look.crossed:
+        return Crossing(float("inf"), float("inf"), look.excluded)
+    return Crossing(look.looked, time.perf_counter() - begun - look.excluded, look.excluded)
 
 
 def rows() -> list[dict]:
@@ -84,7 +95,7 @@ def rows() -> list[dict]:
     seconds = {name: [] for name in ways}
     for seed in range(REPETITIONS):
         for name, way in ways.items():
-            seconds[name].append(way(seed))
+            seconds[name].append(way(seed).seconds)
     first = statistics.median(seconds["ours, the slowest of 8 runs"])
     return [{"way": name, "median s": f"{statistics.median(times):.2f}", "fastest": f"{min(times):.2f}",
              "slowest": f"{max(times):.2f}", "ours / this": f"{first / statistics.median(times):.2f}"}
