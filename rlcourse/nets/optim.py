@@ -4,7 +4,6 @@
 second) and that its clipping knows only one norm for all runs together, which would couple them.
 """
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -32,10 +31,12 @@ class Adam:
         require(learning_rate > 0, "learning_rate", "a positive number", learning_rate)
         require(all(0.0 <= d < 1.0 for d in decay), "decay", "two numbers in [0, 1)", decay)
         require(clip_norm is None or clip_norm > 0, "clip_norm", "a positive number or None", clip_norm)
+        runs = {p.shape[0] if p.ndim else 0 for p in self.parameters}
+        require(len(runs) == 1, "parameters", "tensors [R, …] with one R for all", f"{sorted(runs)} runs")
         self.learning_rate, self.decay, self.eps, self.clip_norm = learning_rate, decay, eps, clip_norm
         self.steps = 0
-        self.mean = [torch.zeros_like(p) for p in self.parameters]
-        self.square = [torch.zeros_like(p) for p in self.parameters]
+        self.mean = torch.zeros_like(_rows(self.parameters))
+        self.square = torch.zeros_like(self.mean)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -47,20 +48,25 @@ class Adam:
         """One update from the gradients that `backward()` has left."""
         require(all(p.grad is not None for p in self.parameters), "parameters",
                 "a gradient for every one (call backward() first)", "None for at least one")
-        gradients = [p.grad for p in self.parameters]
+        # All parameters of a run in one row: a dozen calls into torch, however many layers there are.
+        gradient = _rows([p.grad for p in self.parameters])
         if self.clip_norm is not None:
-            gradients = clip_by_run(gradients, self.clip_norm)
+            [gradient] = clip_by_run([gradient], self.clip_norm)
         self.steps += 1
         mean_decay, square_decay = self.decay
         mean_correction = 1.0 - mean_decay ** self.steps
         square_correction = 1.0 - square_decay ** self.steps
-        torch._foreach_lerp_(self.mean, gradients, 1.0 - mean_decay)
-        torch._foreach_mul_(self.square, square_decay)
-        torch._foreach_addcmul_(self.square, gradients, gradients, 1.0 - square_decay)
-        scale = torch._foreach_sqrt(self.square)
-        torch._foreach_div_(scale, math.sqrt(square_correction))
-        torch._foreach_add_(scale, self.eps)
-        torch._foreach_addcdiv_(self.parameters, self.mean, scale, -self.learning_rate / mean_correction)
+        self.mean.lerp_(gradient, 1.0 - mean_decay)
+        self.square.mul_(square_decay).addcmul_(gradient, gradient, value=1.0 - square_decay)
+        direction = self.mean / (self.square / square_correction).sqrt_().add_(self.eps)
+        parts = direction.split([p[0].numel() for p in self.parameters], dim=1)
+        for parameter, part in zip(self.parameters, parts):
+            parameter.add_(part.view_as(parameter), alpha=-self.learning_rate / mean_correction)
+
+
+def _rows(tensors: list[Tensor]) -> Tensor:
+    """Tensors [R, …] side by side: one row [R, P] for each run."""
+    return torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
 
 
 def gradient_norms(gradients: list[Tensor]) -> Tensor:
