@@ -27,14 +27,12 @@ def bounded_log_std(raw: Tensor, least_std: float) -> Tensor:
 def inverse_cdf_index(probs: Tensor, noise: Tensor) -> Tensor:
     """The smallest k with noise < p_0 + … + p_k: `probs` [*B, A], `noise` [*B] → int64 [*B].
 
-    Clamped to the last outcome that has any probability, because a cumulative sum can end
-    a rounding error below the largest draw.
+    The cumulative sums are divided by their last, which then is exactly 1: a rounding error below it
+    could let the largest draws fall on an outcome without any probability.
     """
     require(noise.shape == probs.shape[:-1], "noise", f"shape {list(probs.shape[:-1])}", list(noise.shape))
-    cumulative = probs.cumsum(-1).contiguous()
-    index = torch.searchsorted(cumulative, noise.unsqueeze(-1).contiguous(), right=True).squeeze(-1)
-    last = (probs > 0).long().cumsum(-1).argmax(-1)
-    return torch.minimum(index, last)
+    cumulative = probs.cumsum(-1)
+    return (noise.unsqueeze(-1) >= cumulative[..., :-1] / cumulative[..., -1:]).sum(-1)
 
 
 @dataclass(frozen=True, eq=False)
