@@ -112,10 +112,11 @@ def _updates(source, policy, critic, config, seed, gae, surrogate):
         for _ in range(config.epochs):
             shuffled = torch.randperm(rollout_steps, generator=order).to(obs.device)
             for pick in shuffled.split(config.minibatch_size):
-                distribution = policy.distribution(obs[:, pick])
+                picked = obs[:, pick]
+                distribution = policy.distribution(picked)
                 gain = surrogate(distribution.log_prob(action[:, pick]), behaviour_log_prob[:, pick],
                                  policy_gradient.normalised(advantage[:, pick]), clip_range=config.clip_range)
-                error = (critic(obs[:, pick]) - target[:, pick]).square()
+                error = (critic(picked) - target[:, pick]).square()
                 loss = config.value_weight * error.mean(1) - gain.mean(1)
                 if config.entropy_weight:
                     loss = loss - config.entropy_weight * distribution.entropy().mean(1)

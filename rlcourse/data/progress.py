@@ -19,13 +19,12 @@ class EpisodeReturns:
 
     def add(self, batch: Batch) -> Tensor:
         """Take in the next rollout [T, R, N]; returns `latest` [R], a new tensor each time."""
-        total = torch.zeros_like(self.latest)
-        episodes = torch.zeros_like(self.latest)
         ended = (batch.terminated | batch.truncated).to(self._running.dtype).cpu()
-        for reward, end in zip(batch.reward.cpu().to(self._running.dtype), ended):
-            self._running = self._running + reward
-            total = total + (end * self._running).sum(-1)
-            episodes = episodes + end.sum(-1)
-            self._running = self._running * (1 - end)
+        sums = []
+        for reward, goes_on in zip(batch.reward.cpu().to(self._running.dtype), 1 - ended):
+            sums.append(self._running + reward)
+            self._running = sums[-1] * goes_on
+        total = (torch.stack(sums) * ended).sum((0, 2))
+        episodes = ended.sum((0, 2))
         self.latest = torch.where(episodes > 0, total / episodes.clamp(min=1), self.latest)
         return self.latest
