@@ -1188,7 +1188,7 @@ ex.demo("q5", other_policys_episodes)
 #
 # The policy gives `logits`; its log-probabilities are their `log_softmax`. The weights come as a critic's network
 # would deliver them, `[B, 1]`. It is three lines, and one of the most expensive bugs of the field fits into them:
-# a wrong version that runs without a warning, and even trains.
+# a wrong version that runs without a warning, and learns from noise.
 #
 # The weights are *data*: the gradient must not flow into what made them, so `detach()` them. (The check compares
 # numbers and cannot see this; the picture below looks.)
@@ -1324,7 +1324,8 @@ def policy_loss(logits, action, weight):
 # %% [markdown]
 # **See it.** 20,000 episodes of the two rooms, drawn from the list of all episodes. PyTorch differentiates your
 # loss and the one with the matrix, both with the reward-to-go that a critic's table is subtracted from; beside
-# them stands the exact gradient. Which of the wrong numbers would have told you that something is wrong?
+# them stands the exact gradient. What does the matrix leave of it, and why (what is the mean of
+# $\nabla \log \pi$)? And would its loss, a number like any other, have told you?
 
 # %%
 from rlcourse.core.seeding import generator
@@ -1345,9 +1346,9 @@ def what_pytorch_makes_of_it(episodes=20_000):
         loss(logits[state.flatten()], action.flatten(), weight).backward()
         return -horizon * logits.grad  # the mean is over T · N samples, the sum over time has T of them
 
-    def matrix(logits, action, weight):  # of the first thousand samples: all would be 3.6 billion products
-        log_prob = torch.distributions.Categorical(logits=logits[:1000]).log_prob(action[:1000])
-        return -(log_prob * weight[:1000].detach()).mean()
+    def matrix(logits, action, weight):  # the mean of [B] times [B, 1], without its 3.6 billion entries
+        log_prob = torch.distributions.Categorical(logits=logits).log_prob(action)
+        return -log_prob.mean() * weight.detach().mean()
 
     for name, found in (("exact", gradient_by_autograd(rooms, policy_logits(), horizon)),
                         ("yours", gradient(policy_loss)), ("a matrix", gradient(matrix))):
@@ -1523,8 +1524,8 @@ def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
 # %% [markdown]
 # **See it.** Your objective trains eight policies at once to balance a pole
 # ([`CartPole`](../rlcourse/envs/cartpole.py)). [`ppo`](../rlcourse/algorithms/ppo.py) collects the episodes,
-# estimates the advantages and turns every rollout over four times; what it climbs is your function. Five seconds
-# or so.
+# estimates the advantages and turns every rollout over four times; what it climbs is your function. Every
+# episode is cut after 200 steps. It takes about four seconds.
 
 # %% tags=["unstable-picture"]
 from rlcourse.algorithms import ppo
@@ -1537,18 +1538,18 @@ from rlcourse.plots.learning import learning_curve
 from rlcourse.widgets.app.watch import watch
 
 
-def your_ppo(total_steps=20_000):
+def your_ppo(total_steps=16_384):
     """Eight runs of PPO with your objective."""
     env = CartPole()
-    source = DynamicsSource(env, 8, 8, random=generator(0, "cartpole"))
+    source = DynamicsSource(env, 8, 8, random=generator(0, "cartpole"), time_limit=200)
     policy = Policy(CategoricalHead(4, 2, runs=8, seed=0, dtype=torch.float32), env.action_space)
     critic = ValueNet(4, runs=8, seed=0, dtype=torch.float32)
     training = ppo.train(source, policy, critic, ppo.Config(total_steps=total_steps), seed=0,
                          surrogate=clipped_objective)
     last = watch(training, total_steps, name="your PPO on CartPole", size=(8, 3.4),
-                 draw=learning_curve("Eight runs with your objective", total=total_steps, top=500))
+                 draw=learning_curve("Eight runs with your objective", total=total_steps, top=200, threshold=None))
     print("at first the poles fall within 40 steps, on average:", bool(last.curve[0][1].nanmean() < 40))
-    print("in the end they stand for more than 150:", bool(last.episode_return.nanmean() > 150))
+    print("in the end they stand for more than 120 of 200:", bool(last.episode_return.nanmean() > 120))
 
 
 ex.demo("q7", your_ppo)

@@ -78,8 +78,8 @@ def _per_sample_column(logits, action, weight):
 
 
 _BROADCAST = ("[B] times [B, 1] is a matrix [B, B] of every log-probability times every weight, and its {what} is a "
-              "product of {what}s: no action is credited with its own weight. It runs, it even trains, and it is wrong. "
-              "Bring both to one shape first: `weight.squeeze(-1)`.")
+              "product of {what}s: no action is credited with its own weight, and what is left is noise. Bring both to "
+              "one shape first: `weight.squeeze(-1)`.")
 _ONE_NUMBER = "One number is asked for, the mean over the batch: an optimiser takes a scalar."
 
 # The order matters where two slips give the same number: with a single sample many do.
