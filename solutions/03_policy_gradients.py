@@ -1139,7 +1139,8 @@ def off_policy_weights(reward, ratio):
 
 # %% [markdown]
 # **See it.** How far is the estimate from one single episode off, on average, in the
-# [`two_rooms`](../rlcourse/envs/two_rooms.py) of the lecture? Nothing is sampled:
+# [`two_rooms`](../rlcourse/envs/two_rooms.py) of the lecture, with its second policy
+# ([`behaviour_logits`](../rlcourse/envs/two_rooms.py)) to collect the episodes? Nothing is sampled:
 # [`every_batch`](../rlcourse/exact/policy_gradient.py) lists all episodes, and
 # [`moments`](../rlcourse/exact/policy_gradient.py) adds them up. Your weights stand beside the product over the
 # whole episode times the whole return, which is unbiased as well, and beside the weights without future ratios.
@@ -1526,8 +1527,8 @@ def clipped_objective(log_prob, old_log_prob, advantage, clip_range):
 # %% [markdown]
 # **See it.** Your objective trains eight policies at once to balance a pole
 # ([`CartPole`](../rlcourse/envs/cartpole.py)). [`ppo`](../rlcourse/algorithms/ppo.py) collects the episodes,
-# estimates the advantages and turns every rollout over four times; what it climbs is your function. Every
-# episode is cut after 200 steps. It takes about four seconds.
+# estimates the advantages with a critic ([`ValueNet`](../rlcourse/nets/values.py)) and turns every rollout over
+# four times; what it climbs is your function. Every episode is cut after 200 steps. It takes about four seconds.
 
 # %% tags=["unstable-picture"]
 from rlcourse.algorithms import ppo
@@ -1586,8 +1587,8 @@ ex.demo("q7", your_ppo)
 # *exp(): argument 'input' must be Tensor, not float*: `log_std` is a tensor without axes; is it still one when it
 # reaches `torch.exp`?
 #
-# *expected Tensor as element 1 in argument 0, but got float*: `torch.stack([first, second])` wants tensors, and one of
-# the two is a plain number.
+# *expected Tensor as element 1 in argument 0, but got float*: `torch.stack([first, second])` wants tensors, and
+# one of the two is a plain number.
 #
 # </details>
 
@@ -1802,8 +1803,8 @@ curves({"your friend's weights": mean_and_range(balancing(friends_weights)),
 #         20         9.3        100.0
 #
 # CartPole is a poor place to look for the reason: everything is wrong at once, and everything is noisy. So one
-# goes to problems so small that the right answer is known, the [`probes`](../rlcourse/envs/probes.py) (Jones
-# 2021). Two of the five have a choice of actions; both last for one step.
+# goes to problems so small that the right answer is known, the probes ([`PROBES`](../rlcourse/envs/probes.py),
+# after Jones 2021). Two of the five have a choice of actions; both last for one step.
 
 # %%
 from rlcourse.envs.probes import PROBES
@@ -1827,7 +1828,9 @@ def what_the_probes_say(weights):
 # %% [markdown]
 # Of the friend's weights the first of them says:
 #
-# > reward by action: π(1|0) is 0.50 and should be nearly 1. Look at the policy's loss: the sign of the advantage, the sign of the loss, the log-probability of the action that was taken, and whether the policy's parameters are in the optimiser.
+# > reward by action: π(1|0) is 0.50 and should be nearly 1. Look at the policy's loss: the sign of the advantage,
+# > the sign of the loss, the log-probability of the action that was taken, and whether the policy's parameters
+# > are in the optimiser.
 #
 # A policy that has not moved at all, in the simplest problem with a choice that there is! So which number reaches
 # the loss there? In episodes of one step, with rewards of 1 and −1, you can work `friends_weights` out in your

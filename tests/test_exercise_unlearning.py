@@ -81,7 +81,7 @@ def test_the_librarys_column_is_what_the_learner_gives_with_its_own_weights():
 
 def test_the_probe_says_of_the_friends_weights_what_the_text_quotes():
     said = space()["what_the_probes_say"](space()["friends_weights"])
-    quoted = [cell.source for cell in MASTER.cells if f"> {said[0]}" in cell.source]
+    quoted = [cell.source for cell in MASTER.cells if f" {said[0]}" in cell.source.replace("\n> ", " ")]
     assert len(quoted) == 1 and "passed" not in said[1]
     assert sum(probe.action is not None for probe in PROBES) == len(said) == 2
 

@@ -52,14 +52,14 @@ def _sum(*problem):
 
 
 _EACH = "Give one number for each sample, [B]; whoever trains takes the mean."
-_HALF = ("You clip the ratio on one side only. For A < 0 the policy moves *down* from 1, and 1 − ε is where it has gone "
-         "far enough: clamp on both sides, and let the minimum decide which one counts.")
+_HALF = ("You clip the ratio on one side only. For A < 0 the policy moves *down* from 1, and 1 − ε is where it "
+         "has gone far enough: clamp on both sides, and let the minimum decide which one counts.")
 
 # The order matters where two slips give the same number.
 _SLIPS: tuple[tuple[Callable, str], ...] = (
     (_by_ratio(lambda ratio, A, e: torch.maximum(ratio * A, ratio.clamp(1 - e, 1 + e) * A)),
-     "You take the larger of the two. The *smaller* is the pessimistic one: it stops rewarding a step that has gone "
-     "far enough, and never hides one that went the wrong way."),
+     "You take the larger of the two. The *smaller* is the pessimistic one: it stops rewarding a step that has "
+     "gone far enough, and never hides one that went the wrong way."),
     (_by_ratio(lambda ratio, A, e: ratio.clamp(1 - e, 1 + e) * A),
      "Only the clipped term is there. A policy that has moved the *wrong* way would get no gradient to come back: "
      "take the minimum with the unclipped term."),
@@ -73,12 +73,12 @@ _SLIPS: tuple[tuple[Callable, str], ...] = (
      "You divide two logarithms. The ratio of the probabilities is exp(log π − log π_old)."),
     (_turned, "The sign is turned: the objective is asked for, which is *maximised*, not the loss."),
     (_by_ratio(lambda ratio, A, e: (ratio * A).clamp(1 - e, 1 + e)),
-     "You clip ρA. The ratio alone is clipped, and then multiplied by A: an advantage may have any size and sign."),
+     "You clip ρA. The ratio alone is clipped, then multiplied by A: an advantage may have any size and sign."),
     (_by_ratio(lambda ratio, A, e: torch.minimum(ratio * A, (ratio * A).clamp(1 - e, 1 + e))),
-     "You clip ρA. The ratio alone is clipped, and then multiplied by A: an advantage may have any size and sign."),
+     "You clip ρA. The ratio alone is clipped, then multiplied by A: an advantage may have any size and sign."),
     (_by_ratio(lambda ratio, A, e: torch.minimum(ratio, ratio.clamp(1 - e, 1 + e)) * A),
-     "You take the minimum of the ratios, before the advantage. Where A < 0 the order of two products is that of the "
-     "ratios turned round: multiply first, then take the minimum."),
+     "You take the minimum of the ratios, before the advantage. Where A < 0 the order of two products is that of "
+     "the ratios turned round: multiply first, then take the minimum."),
     (_by_ratio(lambda ratio, A, e: torch.minimum(ratio * A, ratio.clamp(max=1 + e) * A)), _HALF),
     (_by_ratio(lambda ratio, A, e: torch.minimum(ratio * A, ratio.clamp(min=1 - e) * A)),
      "You clip the ratio on one side only, the lower. For A > 0 it is 1 + ε where the policy has gone far enough: "
@@ -92,8 +92,8 @@ _SLIPS: tuple[tuple[Callable, str], ...] = (
 
 def _case(title: str, problem: Problem, want: Tensor, **more) -> Case:
     return Case(title, lambda f: f.clipped_objective(*problem), want,
-                "For one sample: ρ, then ρA, then clip(ρ)A with ρ held between 1 − ε and 1 + ε, then the smaller of the "
-                "two products.",
+                "For one sample: ρ, then ρA, then clip(ρ)A with ρ held between 1 − ε and 1 + ε, then the smaller "
+                "of the two products.",
                 mistakes=tuple((slip(*problem), hint) for slip, hint in _SLIPS), **more)
 
 
@@ -131,14 +131,15 @@ def _random_cases(seed: int) -> Iterator[Case]:
             (0.3 + 1.7 * draw[3], 4 * (draw[4] - 0.5), clip_range, "another clip range")):
         problem = _problem(ratio, advantage, limit)
         yield _case("random", problem, clipped_objective(*problem), confirms=title)
-    yield _slope_case("random", torch.cat([inside, outside, outside]), torch.cat([good, good, -good]), clip_range=0.2,
+    yield _slope_case("random", torch.cat([inside, outside, outside]), torch.cat([good, good, -good]), 0.2,
                       confirms="no slope where the policy has gone far enough")
 
 
 _MIXED = _problem(table([0.5, 0.7, 1, 1.25, 1.6, 0.5, 1.6]), table([2, -1, 3, -0.5, 1, -2, -1]), 0.3)
 
 QUESTION = Question(
-    "q7", "The clip of PPO", "P9", {"clipped_objective": clipped_objective}, difficulty=3, importance=5, minutes=15,
+    "q7", "The clip of PPO", "P9", {"clipped_objective": clipped_objective}, difficulty=3, importance=5,
+    minutes=15,
     values=(
         # 0.9 · 2, 1 · (−3) and 1.1 · 4: nothing is clipped.
         _case("ratios within the range", _problem(table([0.9, 1, 1.1]), table([2, -3, 4])), table([1.8, -3, 4.4]),

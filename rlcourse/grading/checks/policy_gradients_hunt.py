@@ -80,17 +80,19 @@ def _running_product(reward: Tensor, valid: Tensor, discount: float) -> Tensor:
     return torch.stack(sums[::-1])
 
 
-_FORWARD = ("Your sums run forward: at step t they hold the rewards *before* t, which the action could not change. "
-            "Where every step pays the same, as in CartPole, they are the same in all episodes. ")
+_FORWARD = ("Your sums run forward: at step t they hold the rewards *before* t, which the action could not "
+            "change. Where every step pays the same, as in CartPole, they are the same in all episodes. ")
 _TIME = ("The baseline is a mean over *time*, within each episode: it moves credit from one step of an episode to "
          "another, and in an episode of one step it takes everything away. ")
 _ONE_LEFT = "One of two bugs is left. "
 
 # The order matters where two slips give the same number.
 _SLIPS: tuple[tuple[Callable, str], ...] = (
-    (_weights(_so_far, _over_time), "Both bugs are still there. Look at each line of the loop, and then at each axis."),
+    (_weights(_so_far, _over_time),
+     "Both bugs are still there. Look at each line of the loop, and then at each axis."),
     (_weights(baseline=_over_time), _ONE_LEFT + _TIME + "Compare episodes at the same step: axis 1."),
-    (_weights(_so_far), _ONE_LEFT + _FORWARD + "The baseline then takes all of it away. Walk through time backwards."),
+    (_weights(_so_far),
+     _ONE_LEFT + _FORWARD + "The baseline then takes all of it away. Walk through time backwards."),
     (_weights(baseline=_padded_mean),
      "Steps of the padding count in your baseline. Divide by the number of episodes that still run, "
      "`valid.sum(1, keepdim=True)`, not by N."),
@@ -100,16 +102,17 @@ _SLIPS: tuple[tuple[Callable, str], ...] = (
     (_weights(baseline=lambda later, valid: torch.zeros_like(later)),
      "The baseline is gone. It was wrong, not useless: every action of CartPole would look good."),
     (_weights(baseline=leave_one_out),
-     "The average of the *others*: a fine baseline, even an unbiased one. But the docstring asks for the mean over all "
-     "episodes that still run."),
+     "The average of the *others*: a fine baseline, even an unbiased one. But the docstring asks for the mean "
+     "over all episodes that still run."),
     (_weights(baseline=_one_mean),
      "One mean for all steps. Late steps always have less to come than early ones: compare each step with the "
      "same step of the other episodes."),
-    (_weights(_total), "Every step gets the total return of its episode. An action answers for the rewards from its own "
-                       "step on."),
+    (_weights(_total),
+     "Every step gets the total return of its episode. An action answers for the rewards from its own step on."),
     (_weights(_undiscounted), "The discount is lost: a reward k steps later counts γᵏ."),
     (_weights(_from_the_start),
-     "You discount from the start of the episode, γ^t'. From step t the reward at t' is t' − t steps away: γ^(t'−t)."),
+     "You discount from the start of the episode, γ^t'. From step t the reward at t' is t' − t steps away: "
+     "γ^(t'−t)."),
     (_weights(_one_late), "You are one step late: R_t begins with the reward of step t itself."),
     (_weights(_running_product), "The own reward of a step is discounted too: R_t = r_t + γ R_{t+1}."),
 )
@@ -117,8 +120,8 @@ _SLIPS: tuple[tuple[Callable, str], ...] = (
 
 def _case(title: str, problem: Problem, want: Tensor, **more) -> Case:
     return Case(title, lambda f: f.answer_weights(*problem), want,
-                "Two lines on paper: R_t = r_t + γ R_{t+1} from the last step back, then R_t minus its mean over the "
-                "episodes that still run at t.",
+                "Two lines on paper: R_t = r_t + γ R_{t+1} from the last step back, then R_t minus its mean over "
+                "the episodes that still run at t.",
                 mistakes=tuple((slip(*problem), hint) for slip, hint in _SLIPS), **more)
 
 
@@ -145,8 +148,9 @@ def _change_case(title: str, problem: Problem, size: float, **more) -> Case:
 
 def _random_cases(seed: int) -> Iterator[Case]:
     random = generator(seed, "03_policy_gradients q9")
-    for steps, episodes, title in ((1, 4, "one step: what the probe sees"), (3, 2, "two episodes of two steps"),
-                                   (4, 3, "an episode that ends early"), (9, 5, "three episodes, all of other lengths")):
+    for steps, episodes, title in (
+            (1, 4, "one step: what the probe sees"), (3, 2, "two episodes of two steps"),
+            (4, 3, "an episode that ends early"), (9, 5, "three episodes, all of other lengths")):
         lengths = torch.randint(1, steps + 1, (episodes,), generator=random)
         lengths[:1] = steps
         if title == "two episodes of two steps":
@@ -160,17 +164,17 @@ def _random_cases(seed: int) -> Iterator[Case]:
 _THREE = _lengths(table([[1, -2, 0.5], [0, 1, 2], [3, 1, 0], [-1, 0, 0]]), [4, 3, 2], 0.9)
 
 QUESTION = Question(
-    "q9", "Bug hunt: a learner that unlearns", "P10", {"answer_weights": answer_weights}, difficulty=4, importance=5,
-    minutes=20,
+    "q9", "Bug hunt: a learner that unlearns", "P10", {"answer_weights": answer_weights}, difficulty=4,
+    importance=5, minutes=20,
     values=(
         # The rewards themselves, less their mean of 0.5.
         _case("one step: what the probe sees", _lengths(table([[1, -1, 1, 1]]), [1] * 4, 0.5),
               table([[0.5, -1.5, 0.5, 0.5]]), points=1, by_hand=True),
         # R_1 = (2, 6), mean 4; R_0 = (1 + 0.5·2, 3 + 0.5·6) = (2, 6), mean 4.
-        _case("two episodes of two steps", _lengths(table([[1, 3], [2, 6]]), [2, 2], 0.5), table([[-2, 2], [-2, 2]]),
-              points=1, by_hand=True),
-        # Constant rewards, lengths 3 and 1. R = (1.75, 1.5, 1) and (1, –, –): at step 0 the mean is 1.375, later the
-        # first episode is alone and equals its mean.
+        _case("two episodes of two steps", _lengths(table([[1, 3], [2, 6]]), [2, 2], 0.5),
+              table([[-2, 2], [-2, 2]]), points=1, by_hand=True),
+        # Constant rewards, lengths 3 and 1. R = (1.75, 1.5, 1) and (1, –, –): at step 0 the mean is 1.375,
+        # later the first episode is alone and equals its mean.
         _case("an episode that ends early", _lengths(table([[1, 1], [1, 1], [1, 1]]), [3, 1], 0.5),
               table([[0.375, -0.375], [0, 0], [0, 0]]), points=1, by_hand=True),
         _case("three episodes, all of other lengths", _THREE, answer_weights(*_THREE), points=2),

@@ -77,9 +77,9 @@ def _per_sample_column(logits, action, weight):
     return _per_sample(logits, action, weight)[:, None]
 
 
-_BROADCAST = ("[B] times [B, 1] is a matrix [B, B] of every log-probability times every weight, and its {what} is a "
-              "product of {what}s: no action is credited with its own weight, and what is left is noise. Bring both to "
-              "one shape first: `weight.squeeze(-1)`.")
+_BROADCAST = ("[B] times [B, 1] is a matrix [B, B] of every log-probability times every weight, and its {what} "
+              "is a product of {what}s: no action is credited with its own weight, and what is left is noise. "
+              "Bring both to one shape first: `weight.squeeze(-1)`.")
 _ONE_NUMBER = "One number is asked for, the mean over the batch: an optimiser takes a scalar."
 
 # The order matters where two slips give the same number: with a single sample many do.
@@ -126,8 +126,8 @@ def _slopes(f: object, rows: Tensor, state: Tensor, action: Tensor, weight: Tens
     for where in range(rows.numel()):
         nudge = torch.zeros_like(rows)
         nudge.view(-1)[where] = step
-        ahead, behind = (torch.as_tensor(f.policy_loss((rows + sign * nudge)[state], action, weight)).to(torch.float64)
-                         for sign in (1, -1))
+        losses = (f.policy_loss((rows + sign * nudge)[state], action, weight) for sign in (1, -1))
+        ahead, behind = (torch.as_tensor(loss).to(torch.float64) for loss in losses)
         slopes.view(-1)[where] = (ahead - behind) / (2 * step)
     return slopes
 
@@ -140,7 +140,8 @@ def _minus_gradient(rows: Tensor, state: Tensor, action: Tensor, weight: Tensor)
 
 def _slope_case(title: str, problem: tuple[Tensor, Tensor, Tensor, Tensor], **more) -> Case:
     return Case(title, lambda f: _slopes(f, *problem), _minus_gradient(*problem),
-                "Change a logit a little, and the loss should change by minus the policy gradient, −(1/B) Σ ∇log π Ψ.",
+                "Change a logit a little, and the loss should change by minus the policy gradient, "
+                "−(1/B) Σ ∇log π Ψ.",
                 rtol=1e-4, atol=1e-5, **more)
 
 
@@ -164,8 +165,8 @@ QUESTION = Question(
     "q6", "A loss for an optimiser", "P7", {"policy_loss": policy_loss}, difficulty=2, importance=5, minutes=10,
     values=(
         # Logits 0 and log 3 are the odds 1 : 3, so π = (¼, ¾): −2 log ¾.
-        _case("one sample", (table([[0, math.log(3)]]), torch.tensor([1]), table([[2]])), table(-2 * math.log(0.75)),
-              points=1, by_hand=True),
+        _case("one sample", (table([[0, math.log(3)]]), torch.tensor([1]), table([[2]])),
+              table(-2 * math.log(0.75)), points=1, by_hand=True),
         # π = (½, ½), action 0, weight 4; π = (¼, ¾), action 1, weight −1: −½ (4 log ½ − log ¾).
         _case("two samples, each with its own weight",
               (table([[1, 1], [0, math.log(3)]]), torch.tensor([0, 1]), table([[4], [-1]])),

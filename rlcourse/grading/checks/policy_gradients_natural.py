@@ -23,7 +23,8 @@ def natural_gradient(state: Tensor, gradient: Tensor, log_std: Tensor) -> Tensor
 def _divided(of: Callable[[Tensor, Tensor], tuple]) -> Callable[..., Tensor]:
     """A slip that divides the gradient by another diagonal, made of the states and log σ."""
     def slip(state, gradient, log_std):
-        return gradient / torch.stack([torch.as_tensor(entry, dtype=torch.float64) for entry in of(state, log_std)])
+        entries = [torch.as_tensor(entry, dtype=torch.float64) for entry in of(state, log_std)]
+        return gradient / torch.stack(entries)
     return slip
 
 
@@ -34,7 +35,7 @@ def _fisher_itself(state, gradient, log_std):
 # The order matters where two slips give the same number.
 _SLIPS: tuple[tuple[Callable, str], ...] = (
     (_fisher_itself,
-     "You multiply by F. The natural gradient needs its *inverse*: where the policy is sensitive, step carefully."),
+     "You multiply by F. The natural gradient needs its *inverse*: where the policy is sensitive, take care."),
     (_divided(lambda s, log_std: (s.square().mean() * torch.exp(-log_std), 2)),
      "You divide by σ where σ² belongs: the score of k is (a − ks) s/σ², and E(a − ks)² = σ²."),
     (_divided(lambda s, log_std: (s.square().mean() / log_std.square(), 2)),
@@ -68,7 +69,7 @@ def _case(title: str, problem: Problem, want: Tensor, **more) -> Case:
 
 
 def _in_other_units(f: object, problem: Problem, scale: float) -> Tensor:
-    """The step of (k, log σ) when states are measured in units that are `scale` times as large: s' = s/c, k' = ck."""
+    """The step of (k, log σ) with states in units that are `scale` times as large: s' = s/c, k' = ck."""
     state, gradient, log_std = problem
     unit = table([scale, 1])
     step = torch.as_tensor(f.natural_gradient(state / scale, gradient / unit, log_std))
@@ -77,8 +78,8 @@ def _in_other_units(f: object, problem: Problem, scale: float) -> Tensor:
 
 def _unit_case(title: str, problem: Problem, scale: float, **more) -> Case:
     return Case(title, lambda f: _in_other_units(f, problem, scale), natural_gradient(*problem),
-                "Measure the states in other units, and the same step of the policy must come out. Yours depends on the "
-                "units: where do the states enter?", **more)
+                "Measure the states in other units, and the same step of the policy must come out. Yours depends "
+                "on the units: where do the states enter?", **more)
 
 
 def _random_cases(seed: int) -> Iterator[Case]:
@@ -98,7 +99,8 @@ QUESTION = Question(
     importance=3, minutes=15,
     values=(
         # F = diag(2²/1, 2): 6/4 and 3/2.
-        _case("one state, σ = 1", (table([2]), table([6, 3]), table(0)), table([1.5, 1.5]), points=1, by_hand=True),
+        _case("one state, σ = 1", (table([2]), table([6, 3]), table(0)), table([1.5, 1.5]), points=1,
+              by_hand=True),
         # F = diag(((1 + 9)/2)/4, 2) = diag(5/4, 2): 10/(5/4) and −6/2.
         _case("two states, σ = 2", (table([1, 3]), table([10, -6]), table(math.log(2))), table([8, -3]), points=2,
               by_hand=True),

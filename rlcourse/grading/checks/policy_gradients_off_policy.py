@@ -163,7 +163,8 @@ QUESTION = Question(
         _case("two steps", (table([[1], [6]]), table([[2], [0.25]])), table([[5], [3]]), points=1, by_hand=True),
         # First: products 3, 1.5, 6; 3·1 + 1.5·2 + 6·4 = 30, 1.5·2 + 6·4 = 27, 6·4 = 24.
         # Second: products 0.5, 2, 1; 0.5·2 + 2·0 + 1·(−3) = −2, −3, −3.
-        _case("two episodes of three steps", (table([[1, 2], [2, 0], [4, -3]]), table([[3, 0.5], [0.5, 4], [4, 0.5]])),
+        _case("two episodes of three steps",
+              (table([[1, 2], [2, 0], [4, -3]]), table([[3, 0.5], [0.5, 4], [4, 0.5]])),
               table([[30, -2], [27, -3], [24, -3]]), points=2, by_hand=True),
     ),
     properties=(
