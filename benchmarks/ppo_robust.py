@@ -1,7 +1,7 @@
 """PPO on CartPole-v1: in how many of 20 repetitions all eight runs cross 475, seeds 0 to 19, and after how many steps.
 
-The runs of `ppo_cartpole`, with the default `Config` and all of its steps at their disposal. Steps and wall clock
-are those of the slowest run, evaluation excluded.
+The runs of `ppo_cartpole`, with the default `Config` and all of its steps at their disposal. Steps and
+seconds of processor time are those of the slowest run, evaluation excluded.
 """
 
 import statistics

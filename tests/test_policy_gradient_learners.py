@@ -138,7 +138,7 @@ def test_ppo_balances_the_pole_in_every_run():
     env, runs = CartPole(), 8
     actor = Policy(CategoricalHead(4, 2, runs=runs, seed=1, dtype=F32), env.action_space)
     reached = torch.zeros(runs, dtype=torch.bool)
-    for number, snapshot in enumerate(ppo.train(source(env, runs, 8), actor, ValueNet(4, runs=runs, seed=1, dtype=F32),
+    for number, snapshot in enumerate(ppo.train(source(env, runs, 16), actor, ValueNet(4, runs=runs, seed=1, dtype=F32),
                                                 seed=1)):
         if number % 10 == 9:
             reached |= mean_return(episodes(source(env, runs, 20, seed=2), snapshot.policy)) >= 475
@@ -157,7 +157,7 @@ def test_a_surrogate_of_the_wrong_sign_unlearns():
     scores = {}
     for name, surrogate in (("right", policy_gradient.clipped_surrogate), ("wrong", upside_down)):
         actor = Policy(CategoricalHead(4, 2, runs=runs, seed=0, dtype=F32), env.action_space)
-        for snapshot in ppo.train(source(env, runs, 8), actor, ValueNet(4, runs=runs, seed=0, dtype=F32),
+        for snapshot in ppo.train(source(env, runs, 16), actor, ValueNet(4, runs=runs, seed=0, dtype=F32),
                                   ppo.Config(total_steps=12_000), seed=0, surrogate=surrogate):
             pass
         scores[name] = snapshot.episode_return
