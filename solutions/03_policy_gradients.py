@@ -1544,11 +1544,12 @@ from rlcourse.widgets.app.watch import watch
 def your_ppo(total_steps=16_384):
     """Eight runs of PPO with your objective."""
     env = CartPole()
-    source = DynamicsSource(env, 8, 8, random=generator(0, "cartpole"), time_limit=200)
+    source = DynamicsSource(env, 8, 16, random=generator(0, "cartpole"), time_limit=200)
     policy = Policy(CategoricalHead(4, 2, runs=8, seed=0, dtype=torch.float32), env.action_space)
     critic = ValueNet(4, runs=8, seed=0, dtype=torch.float32)
-    training = ppo.train(source, policy, critic, ppo.Config(total_steps=total_steps), seed=0,
-                         surrogate=clipped_objective)
+    config = ppo.Config(total_steps=total_steps, horizon=32, epochs=4, minibatch_size=128, learning_rate=2.5e-3,
+                        discount=0.99, gae_lambda=0.95, clip_range=0.2)
+    training = ppo.train(source, policy, critic, config, seed=0, surrogate=clipped_objective)
     last = watch(training, total_steps, name="your PPO on CartPole", size=(8, 3.4),
                  draw=learning_curve("Eight runs with your objective", total=total_steps, top=200, threshold=None))
     print("at first the poles fall within 40 steps, on average:", bool(last.curve[0][1].nanmean() < 40))
