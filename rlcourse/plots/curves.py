@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .figures import new_figure
 from .style import LINE_STYLES, PALETTE, style
@@ -27,8 +28,10 @@ def draw_curves(axes, series: Mapping[str, tuple], *, title: str, xlabel: str, y
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
     if "y" in log:
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     if legend:
         axes.legend(loc=legend)
 
@@ -75,6 +78,16 @@ def runs(series: Mapping[str, np.ndarray], *, title: str, xlabel: str, ylabel: s
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.set_label(_in_words(title, ylabel, xlabel, series))
     return figure
+
+
+def _plain_numbers(axis) -> None:
+    """0.3, 1, 5 instead of 3 × 10⁻¹, 10⁰, 5 × 10⁰ on a logarithmic axis that is short enough for it."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    if decades < 4:
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axis.set_minor_formatter("{x:g}" if decades < 2.5 else NullFormatter())
 
 
 def _in_words(title: str, ylabel: str, xlabel: str, series: Mapping) -> str:
