@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from .figures import new_figure
 from .style import LINE_STYLES, PALETTE, style
@@ -34,4 +34,33 @@ def landscape(grid: np.ndarray, heights: np.ndarray, point: tuple[float, float],
         axes.grid(False)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.set_label(f"{title}: level lines with the arrows {', '.join(arrows)} at the policy")
+    return figure
+
+
+def rooms_picture(to_one: np.ndarray, reward: np.ndarray) -> Figure:
+    """The two rooms as circles; every action as an arrow with its reward and its chance to lead to room 1.
+
+    to_one, reward: [2, 2], state by action (rest, work)
+    """
+    with style():
+        figure = new_figure((7.6, 2.5))
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.set(xlim=(-3.6, 7.0), ylim=(-1.5, 1.7), aspect="equal")
+        for room, x in enumerate((0.0, 3.4)):
+            axes.add_patch(Circle((x, 0), 0.62, facecolor="white", edgecolor=PALETTE["black"], linewidth=1.4))
+            axes.text(x, 0, f"room {room}", ha="center", va="center")
+        for action, (name, colour, line) in enumerate((("rest", "blue", "dashed"), ("work", "vermilion", "solid"))):
+            height = (-0.28, 0.28)[action]
+            for room, (start, end) in enumerate(((0.66, 2.74), (2.74, 0.66))):
+                bend = -0.35 if (action == 1) == (room == 0) else 0.35
+                here = height if room == 0 else 2.2 * height
+                axes.add_patch(FancyArrowPatch((start, here), (end, here), arrowstyle="-|>", mutation_scale=12,
+                                               connectionstyle=f"arc3,rad={bend}", color=PALETTE[colour],
+                                               linestyle=LINE_STYLES[line], linewidth=1.4))
+            for room, x in enumerate((-0.8, 4.2)):
+                axes.text(x, (-0.55, 0.55)[action], f"{name}: reward {reward[room, action]:g}".replace("-", "−")
+                          + f",\nto room 1 with {to_one[room, action]:g}", ha=("right", "left")[room], va="center",
+                          color=PALETTE[colour])
+    figure.set_label("Two rooms: what resting and working pay in each, and how likely they lead to room 1")
     return figure
