@@ -1367,10 +1367,10 @@ ex.demo("q6", what_pytorch_makes_of_it)
 #
 # *5 points · difficulty 3 of 5 · importance 5 of 5 · about 15 minutes · topic P9*
 #
-# An episode is dear and one gradient step from it is little. With the ratio $\rho = \pi_\theta(a \mid s) /
-# \pi_\text{old}(a \mid s)$ one may take many steps, climbing $\rho A$; but soon $\rho$ is far from 1, and the
-# advantages, measured under the old policy, say nothing any more. Schulman et al. (2017) take the reward for going
-# further away:
+# An episode is dear and one gradient step from it is little. With the ratio
+# $\rho = \pi_\theta(a \mid s) / \pi_\text{old}(a \mid s)$ one may take many steps, climbing $\rho A$; but soon
+# $\rho$ is far from 1, and the advantages, measured under the old policy, say nothing any more. Schulman et al.
+# (2017) take away the reward for going any further:
 #
 # $$\min\big(\rho A,\; \operatorname{clip}(\rho,\, 1 - \varepsilon,\, 1 + \varepsilon)\, A\big),
 # \qquad \rho = e^{\log \pi_\theta(a \mid s) - \log \pi_\text{old}(a \mid s)},$$
