@@ -9,7 +9,7 @@ natural gradient of Kakade 2001 with a step length in nats.
 | learns from       | its own rollouts, each used for one step of the policy                        |
 | action spaces     | Discrete and Box                                                              |
 | guarantee         | a KL of at most `max_kl` on the states of the rollout; no step that looks worse |
-| details that help | a good critic, damping, advantages normalised                                 |
+| details that help | a good critic, damping, advantages normalised, a part of the states for F     |
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ from ..data.rollout import rollout
 from ..data.sources import Source
 from ..equations import natural_gradient, policy_gradient, returns
 from ..equations.importance import importance_ratio
+from ..nets.flat import flatten, write
 from ..nets.optim import Adam
 from ..nets.policies import Policy
 from ..nets.values import ValueNet
@@ -34,21 +35,25 @@ from .ppo import Snapshot
 
 @dataclass(frozen=True)
 class Config:
-    """How far each step may go, and how its direction is found."""
+    """How far each step may go, and how its direction is found.
 
-    total_steps: int = 60_000  # environment steps of each run
-    horizon: int = 128  # steps of each environment in a rollout
-    max_kl: float = 0.01  # nats, on average over the states of the rollout
+    Values that bring CartPole near 500 within 25 rollouts, with 16 environments for each run.
+    """
+
+    total_steps: int = 25_600  # environment steps of each run
+    horizon: int = 64  # steps of each environment in a rollout
+    max_kl: float = 0.02  # nats, on average over the states of the rollout
+    fisher_samples: int = 256  # states of each rollout, evenly spaced, whose mean the Fisher matrix is
     damping: float = 0.1  # added to the Fisher matrix
-    solver_steps: int = 10  # of the conjugate gradient
+    solver_steps: int = 8  # of the conjugate gradient
     backtracks: int = 10  # halvings of a step that goes too far or looks worse
     critic_updates: int = 20  # for each rollout, on all of it
-    critic_learning_rate: float = 3e-3
+    critic_learning_rate: float = 5e-3
     discount: float = 0.98
-    gae_lambda: float = 0.9
+    gae_lambda: float = 0.95
 
     def __post_init__(self):
-        for name in ("total_steps", "horizon", "solver_steps", "critic_updates"):
+        for name in ("total_steps", "horizon", "fisher_samples", "solver_steps", "critic_updates"):
             require_count(name, getattr(self, name))
         require_count("backtracks", self.backtracks, least=0)
         for name in ("discount", "gae_lambda"):
@@ -66,7 +71,8 @@ def train(source: Source, policy: Policy, critic: ValueNet, config: Config = Con
     training starts: ValueError on runs or spaces that do not fit.
     """
     require(policy.runs == source.runs, "policy", f"{source.runs} runs, as many as the source", policy.runs)
-    require(critic.net.runs == source.runs, "critic", f"{source.runs} runs, as many as the source", critic.net.runs)
+    require(critic.net.runs == source.runs, "critic", f"{source.runs} runs, as many as the source",
+            critic.net.runs)
     require(policy.action_space == source.action_space, "policy", f"actions in {source.action_space}",
             policy.action_space)
     require(not policy.clamp, "policy", "one that keeps its actions as drawn (clamp=False)", "clamp=True")
@@ -98,28 +104,28 @@ def _updates(source, policy, critic, config, seed, gae, ratio):
         yield Snapshot(step, curve[-1][1], policy, critic, curve)
 
 
-def _improve(policy: Policy, obs: Tensor, action: Tensor, advantage: Tensor, config: Config, ratio: Callable) -> None:
+def _improve(policy: Policy, obs: Tensor, action: Tensor, advantage: Tensor, config: Config,
+             ratio: Callable) -> None:
     """One step of every run's policy along its natural gradient, shortened until it keeps its promises."""
-    parameters = list(policy.parameters())
+    parameters, some = list(policy.parameters()), obs[:, ::-(-obs.shape[1] // config.fisher_samples)]
     with torch.no_grad():
-        old = policy.distribution(obs)
-        old_log_prob = old.log_prob(action)
-        before = torch.cat([parameter.flatten(1) for parameter in parameters], 1)
+        old, old_some = policy.distribution(obs), policy.distribution(some)
+        old_log_prob, before = old.log_prob(action), flatten(parameters)
 
     def gain_and_kl() -> tuple[Tensor, Tensor]:
         now = policy.distribution(obs)
         return (ratio(now.log_prob(action), old_log_prob) * advantage).mean(1), old.kl(now).mean(1)
 
-    gain, kl = gain_and_kl()
-    slopes = torch.autograd.grad(gain.sum(), parameters, retain_graph=True)
-    gradient = torch.cat([slope.flatten(1) for slope in slopes], 1)
+    gain, _ = gain_and_kl()
+    gradient = flatten(torch.autograd.grad(gain.sum(), parameters))
+    kl = old_some.kl(policy.distribution(some)).mean(1)  # zero, and its Hessian is the Fisher matrix
     natural = natural_gradient.conjugate_gradient(
         lambda vector: natural_gradient.fisher_vector_product(kl, parameters, vector, damping=config.damping),
         gradient, iterations=config.solver_steps)
     length = natural_gradient.trust_region_step_length(gradient, natural, max_kl=config.max_kl)
     with torch.no_grad():
         for _ in range(config.backtracks):
-            _write(parameters, before + length[:, None] * natural)
+            write(parameters, before + length[:, None] * natural)
             promised, moved = gain_and_kl()
             kept = (promised >= gain) & (moved <= config.max_kl)
             if bool(kept.all()):
@@ -127,11 +133,4 @@ def _improve(policy: Policy, obs: Tensor, action: Tensor, advantage: Tensor, con
             length = torch.where(kept, length, length / 2)
         if config.backtracks:
             length = torch.where(kept, length, 0.0)
-        _write(parameters, before + length[:, None] * natural)
-
-
-def _write(parameters: list[Tensor], flat: Tensor) -> None:
-    """Put the rows of `flat` [R, P] back into parameters [R, …]."""
-    sizes = [parameter[0].numel() for parameter in parameters]
-    for parameter, part in zip(parameters, flat.split(sizes, 1)):
-        parameter.copy_(part.view_as(parameter))
+        write(parameters, before + length[:, None] * natural)
