@@ -53,7 +53,8 @@ def actor_loss(log_prob: Float[Tensor, "*B"], q: Float[Tensor, "*B"], *,
 
 
 def score_actor_loss(log_prob: Float[Tensor, "*B"], q: Float[Tensor, "*B"],
-                     baseline: Float[Tensor, "*B"] | None = None, *, temperature: float | Tensor) -> Float[Tensor, "*B"]:
+                     baseline: Float[Tensor, "*B"] | None = None, *,
+                     temperature: float | Tensor) -> Float[Tensor, "*B"]:
     """−log π(a|s) (Q(s, a) − α log π(a|s) − b(s)) [*B]: the score-function form, to be *minimised*.
 
     a ∼ π(·|s) drawn now, and data; the bracket is data too. The gradient has the same mean as that of

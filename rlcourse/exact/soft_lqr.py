@@ -128,7 +128,7 @@ def policy_value(problem: LinearQuadratic, gain: Float[Tensor, "d n"], action_co
 
     P = C + Kᵀ D K + γ (A − BK)ᵀ P (A − BK), a linear equation, and
     v = [α H(Σ) − ½ tr(D Σ) − ½ γ tr(P (B Σ Bᵀ + W))] / (1 − γ), H(Σ) = ½ log det(2πe Σ).
-    Errors: ValueError for a gain with which the discounted cost is infinite.
+    Differentiable. Errors: ValueError for a gain with which the discounted cost is infinite.
     """
     require_unit_interval("discount", discount, closed=False)
     require(temperature >= 0, "temperature", "a number of at least 0", temperature)
@@ -136,7 +136,7 @@ def policy_value(problem: LinearQuadratic, gain: Float[Tensor, "d n"], action_co
     require_shape("gain", gain, (actions, size))
     require_shape("action_cov", action_cov, (actions, actions))
     closed = problem.dynamics - problem.control @ gain
-    growth = discount * float(torch.linalg.eigvals(closed).abs().max()) ** 2
+    growth = discount * float(torch.linalg.eigvals(closed.detach()).abs().max()) ** 2
     require(growth < 1.0, "gain", "discount · (spectral radius of A − BK)² below 1", f"{growth:.6g}")
     cost = problem.state_cost + gain.T @ problem.action_cost @ gain
     # vec(Mᵀ P M) = (M ⊗ M)ᵀ vec(P), row by row.
