@@ -65,7 +65,8 @@ def optimal_baseline(score: Float[Tensor, "*B N P"], episode_return: Float[Tenso
     numbers are the one that minimises their sum, E[‖g‖² R] / E[‖g‖²]. Expectations are means over
     the N episodes, or weighted by `prob` [*B, N] (summing to 1). Estimated from the very episodes
     it is used on, it biases them, as the batch mean does. Only for the total return: for the
-    reward-to-go see `optimal_reward_to_go_baseline`. Weaver, Tao 2001. (Lecture 03, P4.)
+    reward-to-go see `optimal_reward_to_go_baseline`. Greensmith, Bartlett, Baxter 2004; Peters,
+    Schaal 2008. (Lecture 03, P4.)
     """
     require_shape("episode_return", episode_return, tuple(score.shape[:-1]))
     return _ratio_of_means(score.square() * episode_return.unsqueeze(-1), score.square(), prob, per_component)
@@ -90,8 +91,8 @@ def discount_weight(reward: Float[Tensor, "T *B"], terminated: Bool[Tensor, "T *
 
     option 1: Ψₜ = Σ_{t' ≥ t} γ^{t'−t} r_{t'}: every step matters alike. What is used.
     option 2: Ψₜ = γᵗ Σ_{t' ≥ t} γ^{t'−t} r_{t'}: the gradient of E Σₜ γᵗ rₜ, which hardly cares
-    about late steps. Option 1 is not the gradient of that, nor of any other function of θ
-    (Thomas 2014; Nota, Thomas 2020). (Lecture 03, P8.)
+    about late steps. Option 1 is not the gradient of that (Thomas 2014), nor in general of any
+    other function of θ (Nota, Thomas 2020). (Lecture 03, P8.)
     """
     require(option in (1, 2), "option", "1 or 2", option)
     later = reward_to_go(reward, terminated, truncated, discount=discount)
