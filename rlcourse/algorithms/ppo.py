@@ -32,13 +32,13 @@ from ..nets.values import ValueNet
 
 @dataclass(frozen=True)
 class Config:
-    """Values that balance the pole of CartPole in about 20,000 steps, with 16 environments for each run."""
+    """Values for CartPole with 16 environments for each run: the slowest of eight takes 14,000 to 27,000 steps."""
 
     total_steps: int = 60_000  # environment steps of each run
     horizon: int = 32  # steps of each environment in a rollout
     epochs: int = 4  # passes over a rollout
     minibatch_size: int = 128  # samples of each run in an update
-    learning_rate: float = 2.5e-3  # at the start; falls linearly to zero
+    learning_rate: float = 4e-3  # at the start; falls linearly to zero
     discount: float = 0.99
     gae_lambda: float = 0.95
     clip_range: float = 0.2
