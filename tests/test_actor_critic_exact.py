@@ -23,7 +23,7 @@ DISCOUNT = 0.8
 def exact_value(mdp, policy, discount=DISCOUNT):
     """V^π by repeating V ← r_π + γ P_π V."""
     value = torch.zeros(mdp.num_states, dtype=double)
-    for _ in range(2000):
+    for _ in range(200):
         value = (policy * (mdp.reward_table + discount * mdp.transition_probs @ value)).sum(-1)
     return value
 
@@ -97,7 +97,7 @@ def test_for_ever_is_the_limit_of_long(name, gae_lambda):
 
 
 def test_the_bias_in_closed_form():
-    """(1) γⁿ (P_πⁿ⁻¹-weighted) error left at the end, less the error at s; (2) λ = 1 for ever: only −error at s."""
+    """γⁿ E[error at the end] less the error at s; for λ = 1 and for ever only the latter."""
     mdp, chain = PROBLEMS["random"], torch.einsum("sa,sax->sx", POLICY, PROBLEMS["random"].transition_probs)
     error = torch.tensor([1.0, -2.0, 0.5], dtype=double)
     values = exact_value(mdp, POLICY) + error
@@ -126,11 +126,12 @@ def test_targets_against_all_trajectories(name):
     """The mean and variance of y = V̂(s) + Â, the action drawn as well: mixed from the (s, a) of the list."""
     mdp = PROBLEMS[name]
     values = critics(mdp)["wrong"]
-    mean, variance = listed(mdp, POLICY, values, 3, lambda *rollout: gae(*rollout, discount=DISCOUNT, gae_lambda=0.6))
+    keywords = dict(discount=DISCOUNT, gae_lambda=0.6)
+    mean, variance = listed(mdp, POLICY, values, 3, lambda *rollout: gae(*rollout, **keywords))
     average = (POLICY * mean).sum(-1)
     expected_bias = values + average - exact_value(mdp, POLICY)
     expected_spread = (POLICY * (variance + mean.square())).sum(-1) - average.square()
-    bias, spread = target_moments(mdp, POLICY, values, discount=DISCOUNT, steps=3, gae_lambda=0.6)
+    bias, spread = target_moments(mdp, POLICY, values, steps=3, **keywords)
     alive = torch.ones(3, dtype=torch.bool) if mdp.terminal is None else ~mdp.terminal
     torch.testing.assert_close(bias[alive], expected_bias[alive], rtol=0, atol=1e-10)
     torch.testing.assert_close(spread[alive], expected_spread[alive], rtol=0, atol=1e-10)

@@ -83,7 +83,7 @@ def test_state_baselines_may_be_anything_and_the_value_helps_less_than_the_criti
 
 
 def test_by_hand_on_a_bandit():
-    """Two arms, π = ½ each, rewards 1 and 3, c = (1, 3): ∇ = (−½, ½), every estimate equal to it, no noise at all."""
+    """Two arms, π = ½ each, rewards 1 and 3, c = (1, 3): ∇ = (−½, ½), and every estimate is just that."""
     every = every_batch(bandit(1.0, 3.0), torch.zeros(1, 2, dtype=double), 1)
     scores = torch.tensor([[[0.5, -0.5], [-0.5, 0.5]]], dtype=double)
     correction = cv.discrete_correction(scores, torch.full((1, 2), 0.5, dtype=double),
@@ -94,11 +94,11 @@ def test_by_hand_on_a_bandit():
     assert got.tolist() == [[-0.5, 0.5]] * 2
     assert cv.uncorrected_estimate(score, weight, weight).tolist() == [[0.0, 0.0]] * 2
     plain = cv.state_baseline_estimate(score, weight, torch.tensor([2.0, 2.0], dtype=double))
-    assert plain.tolist() == [[-0.5, 0.5]] * 2  # A = ∓1 times the score: with two even arms V does it as well
+    assert plain.tolist() == [[-0.5, 0.5]] * 2  # with two even arms the value does as well
 
 
 def continuous(mean_of, nodes=6):
-    """θ, the points of a ~ N(μ_θ(s), σ²) at 2 states with their weights, the score and the Jacobian of the mean."""
+    """θ, states s, σ, μ_θ(s), its Jacobian, points of a ~ N(μ_θ(s), σ²), their scores and their weights."""
     points, prob = (torch.tensor(part) for part in scipy.special.roots_hermitenorm(nodes))
     theta = torch.tensor([0.4, -0.6], dtype=double)
     state, std = torch.tensor([0.5, -1.2], dtype=double), 0.7
@@ -123,7 +123,8 @@ def test_the_linearised_critic_in_continuous_actions():
         control = cv.linear_control(q_slope[:, None, None].expand(2, 6, 1), action[..., None],
                                     mean[:, None, None].expand(2, 6, 1))
         correction = cv.linear_correction(q_slope[:, None], jacobian[:, None])
-        torch.testing.assert_close(torch.einsum("n,snp->sp", prob, score * control[..., None]), correction, **EXACT)
+        expected = torch.einsum("n,snp->sp", prob, score * control[..., None])
+        torch.testing.assert_close(expected, correction, **EXACT)
         estimate = cv.control_variate_estimate(score, weight, control, correction[:, None].expand_as(score))
         torch.testing.assert_close(torch.einsum("n,snp->sp", prob, estimate), gradient, **EXACT)
         uncorrected = torch.einsum("n,snp->sp", prob, cv.uncorrected_estimate(score, weight, control))

@@ -46,7 +46,10 @@ def test_the_density_against_the_peer(size):
 @pytest.mark.parametrize("mean, log_std, low, high", [(0.0, 0.0, -1.0, 1.0), (0.8, -0.7, LOW, HIGH),
                                                       (-1.5, 0.5, 0.0, 10.0)])
 def test_the_density_integrates_to_one_and_counts_the_samples(mean, log_std, low, high):
-    """Trapezoids between 20 001 points that crowd at the edges, where the density may be steep. The share of evenly spread noise below a point is the integral up to it."""
+    """Trapezoids between 20 001 points that crowd at the edges, where the density may be steep.
+
+    The share of evenly spread noise that lands below a point is the integral up to it.
+    """
     one = torch.ones(1, dtype=double)
     ours = SquashedGaussian(mean * one, log_std * one, low, high)
     grid = 0.5 * (low + high) + 0.5 * (high - low) * torch.tanh(torch.linspace(-9, 9, 20_001, dtype=double))
@@ -83,7 +86,11 @@ def test_gradients_of_sample_and_log_prob_are_the_derivatives():
 
     assert torch.autograd.gradcheck(both, (mean, log_std))
     action = LOW + (HIGH - LOW) * noise(3, 2, name="action")
-    assert torch.autograd.gradcheck(lambda m, s: SquashedGaussian(m, s, LOW, HIGH).log_prob(action), (mean, log_std))
+
+    def of_given(mean, log_std):
+        return SquashedGaussian(mean, log_std, LOW, HIGH).log_prob(action)
+
+    assert torch.autograd.gradcheck(of_given, (mean, log_std))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, double])

@@ -1,7 +1,7 @@
 """What a critic is fitted to, and the advantages that it gives an actor.
 
-Tensors are [T, *B] along rollouts in which episodes end, as in `returns` (one step functions take any
-shape). `value` is V(sₜ); `next_value` is V of the *true* successor, which at an end is not value[t + 1].
+Tensors are [T, *B] along rollouts in which episodes end, as in `returns`; what looks one step ahead takes
+any shape. `value` is V(sₜ); `next_value` is V of the *true* successor, which at an end is not value[t + 1].
 An end cuts every sum. Where the problem is over (`terminated`, also when the time limit struck at the
 same step) no value follows; where only the time limit cut it (`truncated`), or where the rollout stops,
 the future is worth γ V(sₜ₊₁). Targets are data: no gradient flows through them. With one, the
@@ -80,7 +80,7 @@ def n_step_target(reward: Float[Tensor, "T *B"], next_value: Float[Tensor, "T *B
 def n_step_advantage(reward: Float[Tensor, "T *B"], value: Float[Tensor, "T *B"],
                      next_value: Float[Tensor, "T *B"], terminated: Bool[Tensor, "T *B"],
                      truncated: Bool[Tensor, "T *B"], *, discount: float, steps: int) -> Float[Tensor, "T *B"]:
-    """Âⁿₜ = yⁿₜ − V(sₜ) [T, *B], yⁿ from `n_step_target`: = Σ_{l<m} γˡ δₜ₊ₗ with the m steps of there.
+    """Âⁿₜ = yⁿₜ − V(sₜ) [T, *B], yⁿ from `n_step_target`: a sum of m TD errors, Σ_{l<m} γˡ δₜ₊ₗ.
 
     Small n: a biased estimate with little noise; large n: the reverse. (Lecture 04, A6.)
     """

@@ -27,7 +27,8 @@ def state_baseline_estimate(score: Float[Tensor, "*B P"], weight: Float[Tensor, 
 
 
 def control_variate_estimate(score: Float[Tensor, "*B P"], weight: Float[Tensor, "*B"],
-                             control: Float[Tensor, "*B"], correction: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+                             control: Float[Tensor, "*B"],
+                             correction: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
     """∇log π(a|s) (Ψ − c(s, a)) + E_{a'∼π}[∇log π(a'|s) c(s, a')] [*B, P]: unbiased for every critic c.
 
     `control` is c(s, a) at the action taken; `correction` is the expectation, by `discrete_correction` or
@@ -82,7 +83,8 @@ def linear_correction(q_slope: Float[Tensor, "*B D"],
 
 
 def control_variate_loss(log_prob: Float[Tensor, "*B"], weight: Float[Tensor, "*B"],
-                         control: Float[Tensor, "*B"], expected_control: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+                         control: Float[Tensor, "*B"],
+                         expected_control: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     """−log π(a|s) (Ψ − c(s, a)) − E_{a'∼π_θ}[c(s, a')] [*B]: to be *minimised*.
 
     Its gradient is minus `control_variate_estimate`. `weight` and `control` are data; `expected_control`

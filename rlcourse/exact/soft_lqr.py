@@ -57,10 +57,10 @@ class LinearQuadratic:
 
 @dataclass(frozen=True, eq=False)
 class SoftSolution:
-    """The optimum of `solve` [no leading axis] or of `solve_finite` [T steps in front].
+    """The best policy N(−K s, α H⁻¹) and its soft value −½ sᵀ P s + v.
 
-    `gain` K [*T, d, n] and `action_cov` α H⁻¹ [*T, d, d] are the policy N(−K s, α H⁻¹); the soft value is
-    −½ sᵀ `curvature` s + `constant`, [*T, n, n] and [*T].
+    `gain` K [d, n], `action_cov` α H⁻¹ [d, d], `curvature` P [n, n], `constant` v []; from `solve_finite` each
+    with the T steps in front.
     """
 
     gain: Tensor
