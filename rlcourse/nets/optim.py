@@ -64,6 +64,17 @@ class Adam:
             parameter.add_(part.view_as(parameter), alpha=-self.learning_rate / mean_correction)
 
 
+def descend(optimiser: Adam, loss: Tensor) -> None:
+    """One step on losses per element [R, …, B]: the means over the last axis, summed over runs (and critics).
+
+    Only the optimiser's own parameters get a gradient: an actor's loss that passes through a critic leaves no
+    trace in the critic.
+    """
+    optimiser.zero_grad()
+    loss.mean(-1).sum().backward(inputs=optimiser.parameters)
+    optimiser.step()
+
+
 def _rows(tensors: list[Tensor]) -> Tensor:
     """Tensors [R, …] side by side: one row [R, P] for each run."""
     return torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
