@@ -1,0 +1,3 @@
+"""The questions of exercise 04, actor-critic."""
+
+QUESTIONS = ()
