@@ -131,6 +131,15 @@ def test_the_linearised_critic_in_continuous_actions():
         assert float((uncorrected - gradient).abs().max()) > 0.1
 
 
+def test_the_linearised_critic_by_hand():
+    """∇ₐQ = (2, −1), a − μ = (3, 4): 2 · 3 − 4 = 2; at the mean 0, as Q(s, μ) belongs to the baseline."""
+    q_slope, mean = torch.tensor([[2.0, -1.0]], dtype=double), torch.tensor([[0.5, 1.0]], dtype=double)
+    assert cv.linear_control(q_slope, torch.tensor([[3.5, 5.0]], dtype=double), mean).tolist() == [2.0]
+    assert cv.linear_control(q_slope, mean, mean).tolist() == [0.0]
+    jacobian = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]]], dtype=double)
+    assert cv.linear_correction(q_slope, jacobian).tolist() == [[2.0, -3.0, 3.0]]
+
+
 def test_the_loss_has_minus_the_estimate_as_its_gradient():
     theta, state, std, mean, jacobian, action, score, prob = continuous(mean_of)
     weight, q_slope = numbers((2, 6), "weight"), numbers((2, 1), "slope").requires_grad_()

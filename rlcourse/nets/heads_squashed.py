@@ -36,10 +36,14 @@ class SquashedGaussian:
     def sample_with_log_prob(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """(a [*B, D], log π(a) [*B]) for uniforms [*B, D], both with their whole gradient.
 
-        Exact also where tanh(u) rounds to ±1, since u is at hand and need not be recovered from a.
+        Exact also where tanh(u) rounds to ±1, since u = μ + σε is at hand and need not be recovered from a; for
+        the same reason log N(u) is −½ε² − log σ − ½ log 2π, without μ.
         """
-        unsquashed = self._gaussian.sample(noise)
-        return self._squashed(unsquashed), self._log_prob(unsquashed)
+        require_shape("noise", noise, tuple(self.mean.shape))
+        normal = torch.special.ndtri(noise)
+        unsquashed = self.mean + torch.exp(self.log_std) * normal
+        log_normal = (-0.5 * normal.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)).sum(-1)
+        return self._squashed(unsquashed), log_normal - self._log_slope(unsquashed)
 
     def log_prob(self, action: Tensor) -> Tensor:
         """The log density [*B] of given actions [*B, D], log N(u) − Σ_d log(h (1 − tanh² u_d)).
@@ -52,7 +56,8 @@ class SquashedGaussian:
         scaled = (action - self._middle) / self._half
         require(bool((scaled.abs() <= 1.0 + 1e-6).all()), "action", f"numbers in [{self.low}, {self.high}]",
                 f"one of {float(action.flatten()[scaled.abs().flatten().argmax()]):.6g}")
-        return self._log_prob(torch.atanh(scaled.clamp(-inside, inside)))
+        unsquashed = torch.atanh(scaled.clamp(-inside, inside))
+        return self._gaussian.log_prob(unsquashed) - self._log_slope(unsquashed)
 
     @property
     def mode(self) -> Tensor:
@@ -74,10 +79,11 @@ class SquashedGaussian:
     def _squashed(self, unsquashed: Tensor) -> Tensor:
         return self._middle + self._half * torch.tanh(unsquashed)
 
-    def _log_prob(self, unsquashed: Tensor) -> Tensor:
+    def _log_slope(self, unsquashed: Tensor) -> Tensor:
+        """Σ_d log |da/du| = Σ_d log(h (1 − tanh² u_d)) [*B]."""
         # log(1 − tanh² u) = 2 (log 2 − u − softplus(−2u)): the left side is log 0 from u = 19 on.
         slope = 2.0 * (math.log(2.0) - unsquashed - nn.functional.softplus(-2.0 * unsquashed))
-        return self._gaussian.log_prob(unsquashed) - (slope + math.log(self._half)).sum(-1)
+        return (slope + math.log(self._half)).sum(-1)
 
 
 class SquashedGaussianHead(nn.Module):
