@@ -133,8 +133,8 @@ def test_the_linearised_critic_in_continuous_actions():
 
 def test_the_linearised_critic_by_hand():
     """∇ₐQ = (2, −1), a − μ = (3, 4): 2 · 3 − 4 = 2; at the mean 0, as Q(s, μ) belongs to the baseline."""
-    q_slope, mean = torch.tensor([[2.0, -1.0]], dtype=double), torch.tensor([[0.5, 1.0]], dtype=double)
-    assert cv.linear_control(q_slope, torch.tensor([[3.5, 5.0]], dtype=double), mean).tolist() == [2.0]
+    q_slope, mean = torch.tensor([[2.0, -1.0]], dtype=double), torch.tensor([[1.0, 1.0]], dtype=double)
+    assert cv.linear_control(q_slope, torch.tensor([[4.0, 5.0]], dtype=double), mean).tolist() == [2.0]
     assert cv.linear_control(q_slope, mean, mean).tolist() == [0.0]
     jacobian = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]]], dtype=double)
     assert cv.linear_correction(q_slope, jacobian).tolist() == [[2.0, -3.0, 3.0]]
