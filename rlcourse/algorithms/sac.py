@@ -44,9 +44,9 @@ class Config:
     updates: int = 4  # updates in a round
     batch_size: int = 128  # transitions of each run in an update
     capacity: int = 4000  # steps of each environment that the replay holds
-    learning_rate: float = 5e-3  # of critics, actor and temperature
+    learning_rate: float = 7e-3  # of critics, actor and temperature at the start; falls linearly to zero
     discount: float = 0.97
-    polyak_rate: float = 0.05  # how far the target critics move towards the critics in each update
+    polyak_rate: float = 0.08  # how far the target critics move towards the critics in each update
     reward_scale: float = 0.1  # the critics learn the values of reward_scale · reward
     temperature: float = 0.1  # at the start, in units of scaled reward per nat
     tune_temperature: bool = True
@@ -59,6 +59,8 @@ class Config:
             require_unit_interval(name, getattr(self, name))
         for name in ("learning_rate", "reward_scale", "temperature"):
             require(getattr(self, name) > 0, name, "a positive number", getattr(self, name))
+        require(self.target_entropy is None or math.isfinite(self.target_entropy), "target_entropy",
+                "a finite number or None", self.target_entropy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,8 @@ def _rounds(source, policy, critic, config, seed, rows, sac_target, actor_loss):
     progress, curve = EpisodeReturns(source.runs, source.environments), []
     step = 0
     while step < config.total_steps:
+        for optimiser in (critic_optimiser, actor_optimiser, temperature_optimiser):
+            optimiser.learning_rate = config.learning_rate * (1 - step / config.total_steps)
         if step == 0:
             batch = rollout(source, UniformActions(source.action_space), rows, random=explore)
         else:
