@@ -356,11 +356,11 @@ def test_a_student_sees_reports_and_points(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("sources, options, words", [
-    (["1"], {}, "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, got nothing, and the "
-                "notebook names none"),
+    (["1"], {}, "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, 04_actor_critic, "
+                "got nothing, and the notebook names none"),
     ([OURS, 'exercise("01_foundations")'], {}, "names 01_foundations and 02_imitation"),
     ([OURS], {"exercise": "9"},
-     "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, got '9'"),
+     "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, 04_actor_critic, got '9'"),
     ([7], {}, "mine.ipynb is a broken notebook: the source of a cell is no text"),
 ])
 def test_a_notebook_that_cannot_be_checked_is_one_line(tmp_path, capsys, sources, options, words):
