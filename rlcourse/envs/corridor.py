@@ -16,8 +16,8 @@ SLIP = 0.2  # chance that a step goes the other way
 def corridor() -> TabularMDP:
     """Eight cells, actions (back, forward); a step goes the other way with probability 0.2.
 
-    A step forward out of the last cell pays 1 and leads to the first one, where the next parcel waits; a step
-    back in the first cell stays there. The problem never ends.
+    A step forward out of the last cell leads to the first one and pays 1, in the table on average: 0.2 for back
+    and 0.8 for forward. A step back in the first cell stays there. The problem never ends.
     """
     transition_probs = torch.zeros(CELLS, 2, CELLS, dtype=torch.float64)
     forward = torch.tensor([SLIP, 1 - SLIP], dtype=torch.float64)  # by action
@@ -25,7 +25,7 @@ def corridor() -> TabularMDP:
         transition_probs[cell, :, (cell + 1) % CELLS] += forward
         transition_probs[cell, :, max(cell - 1, 0)] += 1 - forward
     reward = torch.zeros(CELLS, 2, dtype=torch.float64)
-    reward[-1] = forward  # what the action pays on average
+    reward[-1] = forward
     start = torch.eye(CELLS, dtype=torch.float64)[0]
     return TabularMDP(transition_probs, reward, start, action_names=("back", "forward"),
                       state_names=tuple(f"cell {cell}" for cell in range(CELLS)))

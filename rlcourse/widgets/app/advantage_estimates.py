@@ -55,8 +55,8 @@ def advantage_estimates() -> Explorer:
             "Compare circle and diamond, the best λ and the best n. How much is GAE ahead? Find a setting where n "
             "steps win."),
         prediction=Prediction(
-            question="a critic is too high by the same amount in every state. The actor takes its advantages from "
-                     "it by GAE. For which λ is the expected gradient wrong?",
+            question="in a problem that never ends, a critic is too high by the same amount in every state. The "
+                     "actor takes its advantages from it by GAE. For which λ is the expected gradient wrong?",
             options=("for λ < 1, most for λ = 0, which trusts the critic most",
                      "for λ > 0, most for λ = 1, where the error is not cancelled by the next state's",
                      "for every λ, by the same amount", "for none"),

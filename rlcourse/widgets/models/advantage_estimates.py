@@ -3,7 +3,9 @@
 Everything but the cloud is exact. n-step estimates stand at λ = 1 − 1/n, since the n-step estimates that
 GAE mixes are 1/(1 − λ) steps long on average. The bias is split in two. What is common to all actions of a state
 is a baseline and leaves the gradient's mean alone; what differs between the actions does not. In the cloud
-the luck stays the same while a control moves.
+the luck stays the same while a control moves. ∇J stands for E[∇log π(a|s) A(s, a)] over the states where the
+policy is in the long run. The problem never ends; where one does, a critic that is too high by the same amount in
+every state is not too high behind the end, and that difference is no baseline.
 """
 
 import math
