@@ -17,8 +17,8 @@
 # an action need not wait for the end of the episode to learn what it was worth. Everything now rests on a number
 # that is *estimated*, and that is what these questions are about: where the estimate enters, where it must not,
 # what its errors do, and how to trade them against noise. Each answer is a few lines of code or one line of
-# algebra. Most of the slips that the checks know are in some published program: they raise no error, and the
-# learning curve still rises, only later or less high.
+# algebra. Many of the slips that the checks know have been made in published programs: they raise no error, and
+# the learning curve still rises, only later or less high.
 #
 # **How it works.** Each question has one cell for your answer. Replace the line with
 # `NotImplementedError`, run the cell, and run the check below it. A check takes an instant, as
@@ -592,8 +592,8 @@ ex.demo("q2", how_many_steps)
 # *6 points · difficulty 3 of 5 · importance 5 of 5 · about 20 minutes · topic A6*
 #
 # Which $n$, then? Generalised advantage estimation (Schulman and others 2016) takes them all, the shorter ones
-# with more weight, and needs no more than one line of recursion for it. It stands in nearly every policy-gradient
-# program of today, and nearly every mistake that can be made in it has been published. It begins with the TD
+# with more weight, and needs no more than one line of recursion for it. It stands in most policy-gradient
+# programs of today, and most of the mistakes that can be made in it have been made there too. It begins with the TD
 # errors, how much better each step went than the critic expected,
 #
 # $$\delta_t = r_t + \gamma V(s_{t+1}) - V(s_t),$$
@@ -927,9 +927,9 @@ ex.demo("q3", balance)
 # *4 points · difficulty 2 of 5 · importance 3 of 5 · about 12 minutes · topic A6*
 #
 # You have written two things that look unlike each other: estimates with $n$ rewards, and a recursion with
-# $\lambda$. They are one. On an endless stream the advantage of q3 is the average of all n-step advantages
-# $\hat A^n_t = y^n_t - V(s_t)$, with weights that fall by $\lambda$ from one to the next, $(1 - \lambda)\,
-# \lambda^{n-1}$. They sum to 1, and this is where the name λ comes from.
+# $\lambda$. They are one. On an endless stream the advantage of q3 is a weighted mean of all n-step
+# advantages $\hat A^n_t = y^n_t - V(s_t)$, with weights that sum to 1 and fall by the factor $\lambda$ from one to
+# the next, $(1 - \lambda)\, \lambda^{n-1}$.
 #
 # But nobody has endless streams. If only $N$ steps are left, $n = N + 1, N + 2, \dots$ all stop where the $N$-step
 # estimate stops. They *are* the $N$-step estimate, which therefore inherits their weights. So which weights $w_1
@@ -1084,8 +1084,8 @@ ex.demo("q4", what_lambda_mixes)
 #
 # *5 points · difficulty 3 of 5 · importance 4 of 5 · about 15 minutes · topic A6*
 #
-# Critics are wrong, above all in the beginning, and the commonest error is one of level: everything is valued too
-# high or too low, because the policy has changed since, or because the targets come from the critic itself. So let
+# Critics are wrong, above all in the beginning, and the simplest error is one of level: everything is valued too
+# high, or too low, because the policy has changed since or because the targets come from the critic itself. So let
 # the critic be wrong by the same amount in *every* state, $V(s) = V^\pi(s) + c$. The policy is π, and the stream
 # has no ends. Then on average
 #
