@@ -50,9 +50,9 @@ class Config:
     batch_size: int = 64  # transitions of each run in an update
     capacity: int = 2000  # steps of each environment that the replay holds
     critic_learning_rate: float = 0.05
-    actor_learning_rate: float = 0.01
+    actor_learning_rate: float = 0.02
     discount: float = 0.9
-    polyak_rate: float = 0.1  # how far the target critic moves towards the critic in each update
+    polyak_rate: float = 0.2  # how far the target critic moves towards the critic in each update
 
     def __post_init__(self):
         for name in ("target_action", "gradient_action"):
