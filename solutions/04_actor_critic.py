@@ -593,7 +593,7 @@ ex.demo("q2", how_many_steps)
 #
 # Which $n$, then? Generalised advantage estimation (Schulman and others 2016) takes them all, the shorter ones
 # with more weight, and needs no more than one line of recursion for it. It stands in most policy-gradient
-# programs of today, and most of the mistakes that can be made in it have been made there too. It begins with the TD
+# programs of today, and most of the mistakes that can be made in it have been made there. It begins with the TD
 # errors, how much better each step went than the critic expected,
 #
 # $$\delta_t = r_t + \gamma V(s_{t+1}) - V(s_t),$$
@@ -1246,6 +1246,1208 @@ ex.demo("q5", before_the_end)
 # that end the problem look worse than they are. With a pessimistic one they look better, and the extreme case is
 # the one in which all training begins: $V = 0$ on CartPole, where every reward is 1. Then every δ is 1, also that
 # of the step in which the pole falls, and λ = 0 sees nothing to learn from, where λ = 1 sees it all.
+
+# %% [markdown]
+# ## q6 · The target of soft actor-critic
+#
+# *6 points · difficulty 3 of 5 · importance 5 of 5 · about 15 minutes · topic A8*
+#
+# An on-policy learner throws its data away after each update. With a *replay* of old transitions
+# $(s, a, r, s')$ and a critic $Q(s, a)$ every step can teach a hundred times. Soft actor-critic (Haarnoja et al.
+# 2018) does that, pays $\alpha$ in reward for each nat of entropy, and fits its critics to
+#
+# $$y = r + \gamma\, (1 - \text{terminated})
+# \big( \min(Q_1(s', a'),\, Q_2(s', a')) - \alpha \log \pi(a' \mid s') \big), \qquad a' \sim \pi(\cdot \mid s').$$
+#
+# Four things are in that line. *Two critics*, because an actor looks for whatever flatters it, errors included;
+# the smaller of two estimates holds less of them. The *entropy* of the next action, as a bonus: $H =
+# -\operatorname{E} \log \pi$. The *end*, after which there is neither a value nor an action. And $a'$, which is
+# drawn **now**, from the policy of today. The replay has a next action too, but that one was chosen by the policy
+# of back then: with it you would learn the value of a policy that nobody follows any more. ($r$ and $s'$ may come
+# from the replay, however old: they depend on $s$ and $a$ alone, and those are in $Q(s, a)$ as arguments.)
+#
+# You get what a program has at that point. Mind the shapes: critics are networks with one output, and such a
+# network gives a column, `[B, 1]`.
+#
+# <details><summary>Hint</summary>
+#
+# What shape does `next_q1 - next_log_prob` have? Print it. `squeeze(-1)` takes the last axis away if its length is
+# 1. After that it is one line: `torch.minimum`, and one pair of brackets around everything that belongs to $s'$.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *Subtraction, the `-` operator, with a bool tensor is not supported*: `1 - terminated` does not work for
+# booleans, `~terminated` does.
+#
+# *expected shape [4], got [4, 4]*: that is no error of PyTorch's, and that is the trouble. `[B]` and `[B, 1]` are
+# spread over a matrix without a word, and the mean of its squares is a loss like any other.
+#
+# </details>
+
+
+# %% q="q6"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    """What the critics of soft actor-critic are fitted to: y [B].
+
+    reward [B]. terminated [B] (bool): the problem was over with this step. next_q1, next_q2 [B, 1]: the critics'
+    values of (s', a'), with a' drawn now. next_log_prob [B]: log π(a'|s'). discount: γ. temperature: α.
+    """
+    ### SOLUTION
+    next_q = torch.minimum(next_q1, next_q2).squeeze(-1)
+    next_value = next_q - temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q6")
+
+
+# %% wrong="q6" at_most=0 why="a matrix" hint="makes a matrix [B, B]"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2) - temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=0 why="a column, and then a matrix" hint="makes a matrix [B, B]"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2) - temperature * next_log_prob.unsqueeze(-1)
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=0 why="a column" hint="The numbers are right, in a column"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2) - temperature * next_log_prob[:, None]
+    return reward[:, None] + discount * ~terminated[:, None] * next_value
+
+
+# %% wrong="q6" at_most=0 why="the larger twin" hint="You take the larger of the twins"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.maximum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=0 why="the mean of the twins" hint="You take the mean of the twins"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = (next_q1 + next_q2).squeeze(-1) / 2 - temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=1 why="only one critic" hint="Only the first critic is used"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * ~terminated * (next_q1.squeeze(-1) - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=1 why="only the other critic" hint="Only the second critic is used"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * ~terminated * (next_q2.squeeze(-1) - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=2 why="the minimum of the batch" hint="the smallest number of the whole batch"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.stack([next_q1, next_q2]).min() - temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=1 why="the entropy with the wrong sign" hint="The sign of the entropy is turned"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) + temperature * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=2 why="the entropy outside the mask" hint="The entropy stands outside the mask"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_q = ~terminated * torch.minimum(next_q1, next_q2).squeeze(-1)
+    return reward + discount * (next_q - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=1 why="the entropy beside everything" hint="The entropy stands outside the mask"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_q = torch.minimum(next_q1, next_q2).squeeze(-1)
+    return reward + discount * ~terminated * next_q - temperature * next_log_prob
+
+
+# %% wrong="q6" at_most=1 why="the entropy not discounted" hint="The entropy is not discounted"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_q = torch.minimum(next_q1, next_q2).squeeze(-1)
+    return reward + ~terminated * (discount * next_q - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=2 why="through the end" hint="You bootstrap through the end"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * (torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=1 why="through the end, and the wrong sign" hint="And the mask is missing"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * (torch.minimum(next_q1, next_q2).squeeze(-1) + temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=0 why="the mask turned round" hint="The mask is turned round"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob
+    return reward + discount * terminated * next_value
+
+
+# %% wrong="q6" at_most=2 why="the reward masked too" hint="You mask the reward too"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob
+    return ~terminated * (reward + discount * next_value)
+
+
+# %% wrong="q6" at_most=1 why="no entropy" hint="The entropy is missing"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * ~terminated * torch.minimum(next_q1, next_q2).squeeze(-1)
+
+
+# %% wrong="q6" at_most=0 why="no temperature" hint="The temperature α is missing"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + discount * ~terminated * (torch.minimum(next_q1, next_q2).squeeze(-1) - next_log_prob)
+
+
+# %% wrong="q6" at_most=1 why="the temperature squared" hint="The temperature is squared"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) - temperature ** 2 * next_log_prob
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=1 why="the probability" hint="You use the probability"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob.exp()
+    return reward + discount * ~terminated * next_value
+
+
+# %% wrong="q6" at_most=0 why="no discount" hint="The discount γ is missing"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    return reward + ~terminated * (torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob)
+
+
+# %% wrong="q6" at_most=0 why="the mean over the batch" hint="Every sample needs its own target"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_value = torch.minimum(next_q1, next_q2).squeeze(-1) - temperature * next_log_prob
+    return (reward + discount * ~terminated * next_value).mean()
+
+
+# %% right="q6" why="with torch.where, the twins side by side"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    next_q = torch.cat([next_q1, next_q2], 1).min(1).values
+    return torch.where(terminated, reward, reward + discount * (next_q - temperature * next_log_prob))
+
+
+# %% right="q6" why="everything as columns"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    y = torch.minimum(next_q1, next_q2) - temperature * next_log_prob.unsqueeze(1)
+    y = reward.unsqueeze(1) + discount * (1.0 - terminated.double().unsqueeze(1)) * y
+    return y[:, 0]
+
+
+# %% right="q6" why="plain numbers"
+def sac_target(reward, terminated, next_q1, next_q2, next_log_prob, discount, temperature):
+    rows = zip(reward.tolist(), terminated.tolist(), next_q1[:, 0].tolist(), next_q2[:, 0].tolist(),
+               next_log_prob.tolist())
+    return [r if end else r + discount * (min(q1, q2) - temperature * log_prob)
+            for r, end, q1, q2, log_prob in rows]
+
+
+# %% [markdown]
+# **See it.** Two experiments on one next state, both with a [`generator`](../rlcourse/core/seeding.py) for chance.
+# First the twins: all actions are worth exactly 0, each critic is off by a noise of standard deviation 1, and the
+# actor takes the action that its critic likes best. The picture ([`curves`](../rlcourse/plots/curves.py)) shows
+# what the target then believes on average, for one critic, for the mean of two and for your function. Is the
+# smaller of the two free of error? Then the next action: today's policy takes the good one of two actions nine
+# times out of ten, the policies that filled the replay took it once in ten. Your function gets both kinds of $a'$.
+# Before you run it: by how much will the targets differ?
+
+# %%
+from rlcourse.core.seeding import generator
+from rlcourse.plots.curves import curves
+
+
+def no_entropy(q1, q2):
+    """Your target [B] for a step without reward, with γ = 1 and α = 0: nothing but the value of s'."""
+    zeros = torch.zeros(len(q1), dtype=torch.float64)
+    return torch.as_tensor(sac_target(zeros, zeros > 0, q1[:, None], q2[:, None], zeros, 1.0, 0.0))
+
+
+def twins(most=20, samples=4000):
+    """What is believed of a state worth 0, by the number of actions to choose from."""
+    noise = torch.randn(2, samples, most, generator=generator(0, "twins"), dtype=torch.float64)
+    series = {"one critic": [], "the mean of two": [], "yours": []}
+    for actions in range(1, most + 1):
+        first, second = noise[..., :actions]
+        smaller = no_entropy(first.flatten(), second.flatten()).reshape(samples, actions)
+        for label, belief in zip(series, (first, (first + second) / 2, smaller)):
+            series[label].append(float(belief.max(1).values.mean()))
+    return curves({label: (range(1, most + 1), row) for label, row in series.items()},
+                  title="Every action is worth 0, and the actor takes what its critic likes best",
+                  xlabel="actions to choose from", ylabel="mean of the target")
+
+
+def old_actions(samples=20_000):
+    """The mean target with next actions of today's policy and with stored ones, and the exact one."""
+    today, back_then = (torch.tensor(row, dtype=torch.float64) for row in ([0.1, 0.9], [0.9, 0.1]))
+    q, random = torch.tensor([0.0, 10.0], dtype=torch.float64), generator(0, "next actions")
+    rewards = torch.zeros(samples, dtype=torch.float64)
+    for label, probs in (("drawn now", today), ("from the replay", back_then)):
+        action = torch.multinomial(probs, samples, replacement=True, generator=random)
+        next_q, log_prob = q[action][:, None], today.log()[action]
+        target = sac_target(rewards, rewards > 0, next_q, next_q, log_prob, 0.9, 1.0)
+        print(f"next actions {label:>15}: a mean target of {torch.as_tensor(target).mean():5.2f}")
+    print(f"{'exact':>28}: {0.9 * (today * (q - today.log())).sum():22.2f}")
+
+
+def two_experiments():
+    """The picture of the twins, below the numbers of the next actions."""
+    old_actions()
+    return twins()
+
+
+ex.demo("q6", two_experiments)
+
+# %% [markdown]
+# ## q7 · The density of a squashed action
+#
+# *5 points · difficulty 3 of 5 · importance 4 of 5 · about 15 minutes · topic A8*
+#
+# The $\log \pi$ of the last question has to come from somewhere. A motor takes torques between −1 and 1, a
+# Gaussian knows no walls. Clipping would pile the probability up at the walls, where a gradient does not come
+# through; so soft actor-critic draws $u \sim \mathcal N(\mu, \sigma^2)$ and acts with $a = \tanh(u)$, each axis by
+# itself. But $a$ has another density than $u$: where $\tanh$ is flat it squeezes many $u$ into few $a$. The
+# density is divided by the slope of the map, its logarithm loses the logarithm of the slope:
+#
+# $$\log \pi(a) = \sum_d \Big[ \log \mathcal N(u_d;\, \mu_d, \sigma_d^2) - \log\big(1 - \tanh^2 u_d\big) \Big],
+# \qquad \log \mathcal N(u; \mu, \sigma^2) = -\frac12 \Big(\frac{u - \mu}{\sigma}\Big)^2 - \log \sigma
+# - \frac12 \log 2\pi .$$
+#
+# On paper that is all. In float64 $\tanh 20$ *is* 1, and an actor that has just discovered full throttle gets
+# $-\log 0$. The same number without that accident:
+#
+# $$\log\big(1 - \tanh^2 u\big) = 2\,\big(\log 2 - u - \operatorname{softplus}(-2u)\big), \qquad
+# \operatorname{softplus}(x) = \log(1 + e^x).$$
+#
+# Prove it on the way ($1 - \tanh^2 u = 4 / (e^u + e^{-u})^2$; pull $e^u$ out of the bracket), it takes two lines.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.nn.functional.softplus` is exact for large arguments. Write the bracket as a tensor `[B, D]`, and add up
+# over $d$ last. What must come out at $u = 0$, where $\tanh$ has the slope 1?
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *log(): argument 'input' must be Tensor, not float*: `torch.log` wants a tensor; for a plain number there is
+# `math.log`.
+#
+# *NaN or infinity came out*: somewhere there is a log of 0. Is `1 - tanh(u)**2` still in your code?
+#
+# </details>
+
+# %%
+import math
+
+
+# %% q="q7"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    """The log-density of the action a = tanh(u), u ~ N(μ, σ²) on each axis: log π(a) [B].
+
+    pre_tanh [B, D]: u, the number before the tanh. mean, log_std [B, D]: μ and log σ.
+    """
+    ### SOLUTION
+    standard = (pre_tanh - mean) / torch.exp(log_std)
+    gaussian = -0.5 * standard ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q7")
+
+
+# %% wrong="q7" at_most=1 why="no correction" hint="The correction is missing"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    return torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="the correction added" hint="The sign of the correction is turned"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian + log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=3 why="log 0 at the wall" hint="1 − tanh² is 0 in float64"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - torch.log(1 - torch.tanh(pre_tanh) ** 2)).sum(-1)
+
+
+# %% wrong="q7" at_most=2 why="something added to the slope" hint="You keep the slope away from 0 by adding"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - torch.log(1 - torch.tanh(pre_tanh) ** 2 + 1e-6)).sum(-1)
+
+
+# %% wrong="q7" at_most=3 why="the slope clamped" hint="You keep the slope away from 0 by a clamp"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - torch.log((1 - torch.tanh(pre_tanh) ** 2).clamp(min=1e-6))).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="the factor 2 forgotten" hint="The factor 2 is missing"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))).sum(-1)
+
+
+# %% wrong="q7" at_most=2 why="softplus of the wrong sign" hint="The sign inside the softplus"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(2 * pre_tanh))).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="corrected at the mean" hint="The correction is taken at the mean"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian - 2 * (math.log(2) - mean - torch.nn.functional.softplus(-2 * mean))).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="the deviation as variance" hint="You use exp(log_std) as the variance"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp().sqrt()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="divided by σ once" hint="You divide by σ where σ² belongs"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -0.5 * (pre_tanh - mean) ** 2 / log_std.exp() - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="without log σ" hint="−log σ is missing"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -0.5 * ((pre_tanh - mean) / log_std.exp()) ** 2 - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="log σ added" hint="The sign of log σ is turned"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -0.5 * ((pre_tanh - mean) / log_std.exp()) ** 2 + log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=0 why="without 2π" hint="−½ log 2π is missing"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -0.5 * ((pre_tanh - mean) / log_std.exp()) ** 2 - log_std
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="without the half" hint="The ½ before the square"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -((pre_tanh - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=1 why="the action in the Gaussian" hint="You put tanh(u) into the Gaussian"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(torch.tanh(pre_tanh))
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=0 why="log σ as σ" hint="You use log σ as if it were σ"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = -0.5 * ((pre_tanh - mean) / log_std) ** 2 - log_std.abs().log() - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1)
+
+
+# %% wrong="q7" at_most=2 why="one axis corrected" hint="Only the first axis is corrected"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return gaussian.sum(-1) - log_slope[:, 0]
+
+
+# %% wrong="q7" at_most=1 why="summed over the batch" hint="You add up the batch. The actions' axes"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(0)
+
+
+# %% wrong="q7" at_most=0 why="summed over everything" hint="You add up everything, the batch too"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum()
+
+
+# %% wrong="q7" at_most=2 why="the mean over the axes" hint="You take the mean over the axes"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).mean(-1)
+
+
+# %% wrong="q7" at_most=0 why="not summed" hint="One number for each sample is asked for"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return gaussian - 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+
+
+# %% wrong="q7" at_most=0 why="a column" hint="sum without `keepdim=True`"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1, keepdim=True)
+
+
+# %% wrong="q7" at_most=0 why="the density" hint="That is the density"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (gaussian - log_slope).sum(-1).exp()
+
+
+# %% wrong="q7" at_most=0 why="minus log π" hint="log π is asked for, not −log π"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    log_slope = 2 * (math.log(2) - pre_tanh - torch.nn.functional.softplus(-2 * pre_tanh))
+    return (log_slope - gaussian).sum(-1)
+
+
+# %% right="q7" why="by PyTorch's own distributions"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    slope = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(pre_tanh, pre_tanh.tanh())
+    return (gaussian - slope).sum(-1)
+
+
+# %% right="q7" why="by |u|, which is symmetric"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    z = (pre_tanh - mean) * torch.exp(-log_std)
+    far = pre_tanh.abs()
+    log_slope = math.log(4) - 2 * far - 2 * torch.log1p(torch.exp(-2 * far))
+    return -(0.5 * z * z + log_std + log_slope).sum(1) - 0.5 * mean.shape[1] * math.log(2 * math.pi)
+
+
+# %% right="q7" why="by logaddexp"
+def squashed_log_prob(pre_tanh, mean, log_std):
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(pre_tanh)
+    return (gaussian + 2 * torch.logaddexp(pre_tanh, -pre_tanh) - 2 * math.log(2)).sum(-1)
+
+
+# %% [markdown]
+# **See it.** Three Gaussians around 0, pressed through the tanh: your function draws the densities of the actions
+# ([`curves`](../rlcourse/plots/curves.py)). Below each stands its area, with your correction and without any, and
+# its entropy $-\operatorname{E} \log \pi$. No density on (−1, 1) has more entropy than the even one, $\log 2 =
+# 0.69$. Before you look: which of the three comes nearest, and why can more noise in $u$ mean *less* entropy in
+# $a$?
+
+# %%
+from rlcourse.plots.curves import curves
+
+
+def three_widths():
+    """The densities of tanh(u) for three widths of u, with their areas and entropies."""
+    u = torch.linspace(-8, 8, 1601, dtype=torch.float64)[:, None]
+    action, series = torch.tanh(u[:, 0]), {}
+    for std in (0.3, 0.9, 2.5):
+        log_std = torch.full_like(u, math.log(std))
+        log_prob = torch.as_tensor(squashed_log_prob(u, torch.zeros_like(u), log_std))
+        density, bare = log_prob.exp(), torch.distributions.Normal(0.0, std).log_prob(u[:, 0]).exp()
+        heights = (density, bare, -density * log_prob)
+        area, without, entropy = (torch.trapezoid(height, action) for height in heights)
+        shown = action.abs() < 0.995
+        series[f"σ = {std}"] = (action[shown].tolist(), density[shown].tolist())
+        print(f"σ = {std}: area {area:.2f}, without the correction {without:.2f}; entropy {entropy:5.2f}")
+    return curves(series, title="What tanh makes of three Gaussians", xlabel="action a", ylabel="density of a")
+
+
+ex.demo("q7", three_widths)
+
+# %% [markdown]
+# ## q8 · A critic that sees the action
+#
+# *6 points · difficulty 4 of 5 · importance 3 of 5 · about 20 minutes · topic A7*
+#
+# A baseline may depend on the state, never on the action: so we said. But most of the noise in a return comes
+# *with* the action, and a critic $Q_w(s, a)$ knows it. Can one subtract that? One can, if one gives back what
+# one has taken, and the critic itself says how much that was (the idea of Q-Prop, Gu et al. 2017):
+#
+# $$\hat g = \nabla \log \pi(a) \, \big(R - Q_w(a)\big) + \sum_{a'} \pi(a')\, \nabla \log \pi(a')\, Q_w(a'),
+# \qquad a \sim \pi .$$
+#
+# The first term is what the critic cannot explain, with the noise of one sample. The second holds no return and no
+# sample: it is a sum over *all* actions, each with its own $Q_w(a')$. On average the two terms with $Q_w$ cancel,
+# so the estimate is right for every critic, even a bad one; a good one takes the noise away. (Without the second
+# term a perfect critic leaves $R - Q_w(a) = 0$ on average, whatever the action: nothing left to learn from.)
+#
+# Write $\hat g$ for states with a softmax policy each, as a gradient in the logits. There $\nabla \log \pi(a)$ has
+# the entries $1[j = a] - \pi(j)$, one for each action $j$.
+#
+# <details><summary>Hint</summary>
+#
+# What does the sum over $a'$ come to? Put the entries in: for action $j$ it is $\sum_{a'} \pi(a') (1[j = a'] -
+# \pi(j)) Q_w(a')$. In the first part only $a' = j$ is left; in the second there is $V = \sum_{a'} \pi(a')
+# Q_w(a')$.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *The size of tensor a (3) must match the size of tensor b (4)*: a number for each state, `[B]`, times a row for
+# each state, `[B, A]`, needs an axis: `number[:, None]`.
+#
+# *Index tensor must have the same number of dimensions as input tensor*: `gather` wants the actions as a column,
+# `critic.gather(1, action[:, None])`, and gives a column back.
+#
+# </details>
+
+
+# %% q="q8"
+def corrected_gradient(probs, action, return_, critic):
+    """The policy gradient of each sample with the critic as control variate, in the logits: [B, A].
+
+    probs [B, A]: π of each state. action [B] (int64): what was drawn. return_ [B]: R, what came of it.
+    critic [B, A]: Q_w of every action.
+    """
+    ### SOLUTION
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    unexplained = return_ - (taken * critic).sum(1)
+    value = (probs * critic).sum(1, keepdim=True)
+    return (taken - probs) * unexplained[:, None] + probs * (critic - value)
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q8")
+
+
+# %% wrong="q8" at_most=1 why="no correction" hint="The correction is missing, or vanishes"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None]
+
+
+# %% wrong="q8" at_most=1 why="the sampled action's Q in the sum" hint="The correction is missing, or vanishes"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    of_action = (taken * critic).sum(1, keepdim=True)
+    answer = (taken - probs) * (return_[:, None] - of_action)
+    for other in range(probs.shape[1]):
+        unit = torch.nn.functional.one_hot(torch.full_like(action, other), probs.shape[1])
+        answer = answer + probs[:, other, None] * (unit - probs) * of_action
+    return answer
+
+
+# %% wrong="q8" at_most=1 why="the correction subtracted" hint="The correction has the wrong sign"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None] - correction
+
+
+# %% wrong="q8" at_most=1 why="the critic added" hint="The critic is added to the return"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return (taken - probs) * (return_ + (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=1 why="both signs turned" hint="Both signs of the critic are turned"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return (taken - probs) * (return_ + (taken * critic).sum(1))[:, None] - correction
+
+
+# %% wrong="q8" at_most=1 why="only V as baseline" hint="a baseline that does not see the action"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    return (taken - probs) * (return_ - (probs * critic).sum(1))[:, None]
+
+
+# %% wrong="q8" at_most=1 why="V as baseline, and the correction" hint="the two do not belong together"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    value = (probs * critic).sum(1, keepdim=True)
+    return (taken - probs) * (return_[:, None] - value) + probs * (critic - value)
+
+
+# %% wrong="q8" at_most=1 why="plain REINFORCE" hint="The critic is not used"
+def corrected_gradient(probs, action, return_, critic):
+    return (torch.nn.functional.one_hot(action, probs.shape[1]) - probs) * return_[:, None]
+
+
+# %% wrong="q8" at_most=1 why="never subtracted" hint="The critic is added but never subtracted"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    return (taken - probs) * return_[:, None] + probs * (critic - (probs * critic).sum(1, keepdim=True))
+
+
+# %% wrong="q8" at_most=0 why="the critic alone" hint="The return is not used"
+def corrected_gradient(probs, action, return_, critic):
+    return probs * (critic - (probs * critic).sum(1, keepdim=True))
+
+
+# %% wrong="q8" at_most=1 why="the sum not weighed" hint="The sum over a' is not weighed"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = critic - probs * critic.sum(1, keepdim=True)
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=1 why="half of the correction" hint="In the correction ∇log π(a') is taken as the unit"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + probs * critic
+
+
+# %% wrong="q8" at_most=0 why="unit vectors in the sample" hint="∇log π(a) is taken as the unit vector"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return taken * (return_ - (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=0 why="unit vectors everywhere" hint="∇log π(a) is taken as the unit vector"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    return taken * (return_ - (taken * critic).sum(1))[:, None] + probs * critic
+
+
+# %% wrong="q8" at_most=0 why="the gradient of π" hint="You use ∇π(a)"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    slope = (taken * probs).sum(1, keepdim=True) * (taken - probs)
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return slope * (return_ - (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=1 why="π twice" hint="π(a') stands twice in the correction"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=1 why="a mean over the actions" hint="You divide the correction by the number of actions"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True)) / probs.shape[1]
+    return (taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + correction
+
+
+# %% wrong="q8" at_most=0 why="downhill" hint="The sign is turned: the gradient of the return"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return (probs - taken) * (return_ - (taken * critic).sum(1))[:, None] - correction
+
+
+# %% wrong="q8" at_most=0 why="the mean of the batch" hint="You take the mean of the batch"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return ((taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + correction).mean(0)
+
+
+# %% wrong="q8" at_most=0 why="the sum of the batch" hint="You add up the batch"
+def corrected_gradient(probs, action, return_, critic):
+    taken = torch.nn.functional.one_hot(action, probs.shape[1])
+    correction = probs * (critic - (probs * critic).sum(1, keepdim=True))
+    return ((taken - probs) * (return_ - (taken * critic).sum(1))[:, None] + correction).sum(0)
+
+
+# %% right="q8" why="term by term, as it stands"
+def corrected_gradient(probs, action, return_, critic):
+    actions = probs.shape[1]
+    rows = []
+    for pi, a, r, q in zip(probs, action, return_, critic):
+        scores = torch.eye(actions, dtype=probs.dtype) - pi
+        row = scores[a] * (r - q[a])
+        for other in range(actions):
+            row = row + pi[other] * scores[other] * q[other]
+        rows.append(row)
+    return torch.stack(rows)
+
+
+# %% right="q8" why="by automatic differentiation of a loss"
+def corrected_gradient(probs, action, return_, critic):
+    logits = probs.log().requires_grad_()
+    log_prob = logits.log_softmax(-1)
+    advantage = return_ - critic.gather(1, action[:, None])[:, 0]
+    objective = log_prob.gather(1, action[:, None])[:, 0] * advantage + (log_prob.exp() * critic).sum(-1)
+    return torch.autograd.grad(objective.sum(), logits)[0]
+
+
+# %% right="q8" why="one weight for each action"
+def corrected_gradient(probs, action, return_, critic):
+    rows = torch.arange(len(action))
+    weight = probs * critic
+    weight[rows, action] += return_ - critic[rows, action]
+    return weight - probs * weight.sum(1, keepdim=True)
+
+
+# %% [markdown]
+# **See it.** One state, three actions, and returns that are 2 above or below their mean, just as often. The critic
+# begins with the true mean returns and is bent more and more. Nothing is sampled: over all actions and returns the
+# mean and the variance of an estimate are exact sums. Drawn is how far one estimate is off, its mean squared
+# error: the variance plus the square of the bias ([`curves`](../rlcourse/plots/curves.py)). Beside yours stand the
+# same estimate without its correction and the one with the critic's mean as a baseline. Where should the three
+# lines begin, and can a critic be so bad that subtracting it is worse than the plain baseline?
+
+# %%
+from rlcourse.plots.curves import curves
+
+
+def bent_critics():
+    """Bias and mean squared error of three estimates while the critic gets worse."""
+    probs = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    mean_return = torch.tensor([6.0, 0.0, -4.0], dtype=torch.float64)
+    action = torch.arange(3).repeat(2)
+    return_ = mean_return[action] + torch.tensor([2.0, -2.0], dtype=torch.float64).repeat_interleave(3)
+    rows, weight = probs.expand(6, 3), probs[action] / 2
+    score = torch.eye(3, dtype=torch.float64)[action] - rows
+    exact = probs * (mean_return - probs @ mean_return)
+    errors, off, bias = [0.5 * step for step in range(17)], {}, {}
+    for error in errors:
+        q = mean_return + error * torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)
+        estimates = {
+            "yours": torch.as_tensor(corrected_gradient(rows.clone(), action, return_, q.expand(6, 3).clone()),
+                                     dtype=torch.float64),
+            "without correction": score * (return_ - q[action])[:, None],
+            "the critic's mean": score * (return_ - probs @ q)[:, None]}
+        for label, estimate in estimates.items():
+            off.setdefault(label, []).append(float(weight @ (estimate - exact).square().sum(1)))
+            bias.setdefault(label, []).append(float((weight @ estimate - exact).norm()))
+    print(f"the gradient has the length {exact.norm():.2f}")
+    for label, row in bias.items():
+        print(f"{label:>19}: a bias of {row[0]:.2f} with a perfect critic, of {row[-1]:.2f} with the worst")
+    return curves({label: (errors, row) for label, row in off.items()}, title="One state, three estimates",
+                  xlabel="error of the critic", ylabel="mean squared error")
+
+
+ex.demo("q8", bent_critics)
+
+# %% [markdown]
+# ## q9 · Bug hunt: the empty pond
+#
+# *6 points · difficulty 4 of 5 · importance 5 of 5 · about 20 minutes · topic A3*
+#
+# The most expensive bugs are those under which the learning curve *rises*. A friend trains an actor-critic to fish
+# a pond. Its stock is between 6 (full) and 0 (empty, and the pond is closed for good: *terminated*). Every day is
+# fished by rod, which leaves the stock as it is or, one day in ten, lets it grow by 1; or with a net, which
+# catches twice as much and takes 1 from the stock. Catches are in proportion to the stock: from a full pond 2 by
+# rod and 4 with the net. In the long run nothing beats the rod in a full pond.
+#
+# She trains in seasons of four days: then the time limit strikes (*truncated*), and the next season begins with
+# any stock from 1 to 6, all of them equally likely. Of course the pond would go on after four days. She only does
+# not want to watch a single pond for years. Here are her advantages and the targets of her critic, for $T$ days
+# of $N$ ponds side by side:
+
+
+# %%
+def friends_advantages(reward, value, next_value, terminated, truncated, discount):
+    """Advantages and targets with bugs. Do not mend them here: the picture at the end compares them with yours."""
+    following = torch.cat([value[1:], next_value[-1:]])  # V(s'): the row below; behind the last one the next state
+    target = reward + discount * following
+    return target - value, target
+
+
+# %% [markdown]
+# Everything else is sound. The pond is a [`TabularMDP`](../rlcourse/envs/tabular.py), advanced by a
+# [`DynamicsSource`](../rlcourse/data/sources.py) and a [`rollout`](../rlcourse/data/rollout.py), with chance from
+# a [`generator`](../rlcourse/core/seeding.py); actor and critic are tables with a row for each stock
+# ([`sample_index`](../rlcourse/envs/tabular.py) draws the actions). Eight runs learn at once, each from 16 ponds.
+# The picture shows what the friend looks at while they train, the catch of a day, beside that of the library's
+# own advantages, which begin with the same days ([`curves`](../rlcourse/plots/curves.py); the line is the mean of
+# the eight runs, the band their range):
+
+# %%
+from rlcourse.core.seeding import generator
+from rlcourse.data.rollout import rollout
+from rlcourse.data.sources import DynamicsSource
+from rlcourse.envs.tabular import TabularMDP, sample_index
+from rlcourse.plots.curves import curves
+
+
+def pond(full=6):
+    """Stocks 0 … full; action 0 is the rod, action 1 the net."""
+    moves = torch.zeros(full + 1, 2, full + 1, dtype=torch.float64)
+    moves[0, :, 0] = 1
+    for stock in range(1, full + 1):
+        moves[stock, 0, stock] += 0.9
+        moves[stock, 0, min(stock + 1, full)] += 0.1
+        moves[stock, 1, stock - 1] = 1
+    catches = torch.arange(full + 1)[:, None] * torch.tensor([2.0, 4.0], dtype=torch.float64) / full
+    start = torch.full((full + 1,), 1 / full, dtype=torch.float64)
+    start[0] = 0
+    return TabularMDP(moves, catches, start, terminal=torch.arange(full + 1) == 0)
+
+
+class Actor:
+    """A softmax policy: a table of logits [runs, states, actions]; `number` turns observations into states."""
+
+    noise_size = 1
+
+    def __init__(self, runs, states, actions, number):
+        self.logits, self.number = torch.zeros(runs, states, actions, dtype=torch.float64), number
+
+    def act(self, obs, noise):
+        run = torch.arange(len(self.logits))[:, None]
+        return sample_index(self.logits[run, self.number(obs)].softmax(-1), noise[..., 0])
+
+
+def actor_critic(advantages, source, actor, discount, updates, critic_rate=0.3, actor_rate=0.8):
+    """Trains `actor`; yields the critic [runs, states] and the mean reward of a step after each update."""
+    value, random = torch.zeros_like(actor.logits[..., 0]), generator(0, "actors")
+    run = torch.arange(source.runs)[:, None]
+    for _ in range(updates):
+        batch = rollout(source, actor, 8, random=random)
+        state, following = actor.number(batch.obs), actor.number(batch.next_obs)
+        answers = [advantages(batch.reward[:, r], value[r, state[:, r]], value[r, following[:, r]],
+                              batch.terminated[:, r], batch.truncated[:, r], discount) for r in range(source.runs)]
+        advantage, target = (torch.stack([torch.as_tensor(part, dtype=torch.float64) for part in parts], 1)
+                             for parts in zip(*answers))
+        where = (run.expand_as(state), state)
+
+        def total(number):
+            """The numbers of all steps added up by run and state [runs, states, …]."""
+            zeros = torch.zeros(*value.shape, *number.shape[3:], dtype=torch.float64)
+            return zeros.index_put(where, number, accumulate=True)
+
+        visits = total(torch.ones_like(target)).clamp(min=1)
+        score = torch.nn.functional.one_hot(batch.action, actor.logits.shape[-1]) - actor.logits[where].softmax(-1)
+        actor.logits = actor.logits + actor_rate * total(score * advantage[..., None]) / state[:, 0].numel()
+        value = value + critic_rate * total(target - value[where]) / visits
+        yield value, batch.reward.mean((0, 2))
+
+
+def in_100_days(mdp, logits):
+    """The expected catch of each run in 100 days from a full pond."""
+    stock = torch.zeros(len(logits), mdp.num_states, dtype=torch.float64)
+    stock[:, -1], catch = 1.0, torch.zeros(len(logits), dtype=torch.float64)
+    for _ in range(100):
+        both = stock[..., None] * logits.softmax(-1)
+        catch = catch + (both * mdp.reward_table).sum((1, 2))
+        stock = torch.einsum("rsa,san->rn", both, mdp.transition_probs)
+    return catch
+
+
+def fishing(advantages, updates=80, season=4):
+    """Eight runs: updates, the catch of a training day [., runs] and the catch in 100 days [., runs]."""
+    mdp = pond()
+    source = DynamicsSource(mdp, 8, 16, random=generator(0, "ponds"), time_limit=season, dtype=torch.float64)
+    actor, when, daily, test = Actor(8, mdp.num_states, 2, lambda obs: obs), [], [], []
+    for update, (_, catch) in enumerate(actor_critic(advantages, source, actor, 0.95, updates), start=1):
+        if update == 1 or update % 5 == 0:
+            when.append(update)
+            daily.append(catch)
+            test.append(in_100_days(mdp, actor.logits))
+    return when, torch.stack(daily), torch.stack(test)
+
+
+def mean_and_range(when, catch):
+    """Updates, mean, lowest and highest of the runs: what `curves` draws."""
+    return when, catch.mean(1), catch.min(1).values, catch.max(1).values
+
+
+when, friends_daily, friends_catch = fishing(friends_advantages)
+of_the_library = {1: (1.65, 22.4), 10: (1.76, 20.4), 20: (1.57, 24.8), 30: (1.46, 46.0), 40: (1.36, 99.0),
+                  50: (1.45, 143.3), 60: (1.30, 164.4), 70: (1.27, 174.2), 80: (1.32, 179.0)}
+curves({"your friend's advantages": mean_and_range(when, friends_daily),
+        "the library's": (list(of_the_library), [daily for daily, _ in of_the_library.values()])},
+       title="Eight runs: what they catch while they train", xlabel="update", ylabel="catch of a training day")
+
+# %% [markdown]
+# It rises, and it is higher than the library's. She is content. Now the test that counts: what does the policy
+# catch in 100 days from a full pond, on average? (Computed exactly, by moving the distribution of the stock from
+# day to day.)
+
+# %%
+curves({"your friend's advantages": mean_and_range(when, friends_catch),
+        "the library's": (list(of_the_library), [catch for _, catch in of_the_library.values()])},
+       title="Eight runs: what the policy would catch in 100 days", xlabel="update", ylabel="expected catch")
+
+# %% [markdown]
+# After two weeks 98 of 100 of her ponds are empty. In numbers:
+#
+#               catch of a training day         expected catch in 100 days
+#     update    friend's    library's           friend's    library's
+#          1         1.65         1.65               22.4         22.4
+#         20         1.75         1.57               18.1         24.8
+#         40         1.80         1.36               17.4         99.0
+#         60         1.75         1.30               17.3        164.4
+#         80         1.81         1.32               17.9        179.0
+#
+# So look at what a curve measures: in a season of four days, nets *do* catch more. Nobody wants that, and still it
+# is all that her curve can see. Where is the mistake? One goes where the right answer is known, to the five probes
+# ([`PROBES`](../rlcourse/envs/probes.py), after Jones 2021), each of them with actor and critic as tables:
+
+# %%
+from rlcourse.envs.probes import PROBES
+
+
+def what_the_probes_say(advantages):
+    """A sentence for each of the five probes: what went wrong and where to look, or "passed"."""
+    said = []
+    for probe in PROBES:
+        source = DynamicsSource(probe.dynamics, 1, 32, random=generator(0, probe.name), dtype=torch.float64)
+
+        def number(obs, listed=probe.obs[:, 0]):
+            return (obs == listed).long().argmax(-1)  # what is not listed, behind the end, counts as the first
+
+        actor = Actor(1, len(probe.obs), probe.dynamics.actions, number)
+        *_, (value, _) = actor_critic(advantages, source, actor, probe.discount, updates=30)
+        said.append(probe.check(value[0], actor.logits[0].softmax(-1)) or f"{probe.name}: passed")
+    return said
+
+
+# %% [markdown]
+# Of the friend's advantages the very first probe says:
+#
+# > constant reward: V(0) is 1.98 and should be 1. Look at the loss of the value network, its optimiser, and
+# > its target: the episode ends with its one step, so that no value of anything comes on top of the reward.
+#
+# A problem with one state, one action and one step, and its value is nearly twice the reward. That is easily
+# understood (what is V(s'), and where does `following` take it from?), and as easily mended. But beware: a probe
+# finds bugs, it does not prove that there are no more. After the first repair that comes to mind all five probes
+# pass, and the pond is still fished down: 69 in 100 days after 80 updates, where the library's 179.
+# What happens in the pond every four days that happens in no probe?
+#
+# **Your task.** Write the one-step advantages and targets as they should be,
+#
+# $$y_t = r_t + \gamma\, V(s_{t+1}), \qquad \hat A_t = y_t - V(s_t),$$
+#
+# with the $V(s_{t+1})$ that belongs there, in every row, at both kinds of end.
+#
+# <details><summary>Hint</summary>
+#
+# Make a table of the four cases: neither flag, only `terminated`, only `truncated`, both. For each: to which
+# state did the step lead, and is there anything to come from there? Where does its value stand?
+#
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Every probe ends by itself before its time limit; no probe is ever truncated. So build a sixth that is nothing
+# but truncated: a coin is tossed at the start, and every step pays 1 or −1 by the coin, for ever. With $\gamma =
+# \frac12$ the values are 2 and −2. Now cut every episode after *one* step. What does `following` hold in each row
+# then, and what would a mask over all ends make of it?
+#
+# </details>
+#
+# <details><summary>A third hint</summary>
+#
+# Why nets? The row below the last day of a season holds the stock of *another* pond, half full on average. Whoever
+# believes that this comes next has no reason to spare the fish: in a few days there will be others.
+#
+# </details>
+#
+# <details><summary>Help, I get this error</summary>
+#
+# *Subtraction, the `-` operator, with a bool tensor is not supported*: `1 - terminated` does not work for
+# booleans, `~terminated` does.
+#
+# *The size of tensor a (4) must match the size of tensor b (5)*: `value[1:]` has one row less than `reward`. Do
+# you need it at all?
+#
+# *expected a list of 2, got …*: two tensors are asked for, `return advantage, target`.
+#
+# </details>
+
+
+# %% q="q9"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    """One-step advantages and the critic's targets: two tensors [T, N].
+
+    reward, value [T, N]: rₜ and V(sₜ) of T steps of N environments; behind an end the next row belongs to a new
+    episode. next_value [T, N]: V of the state that step t truly led to. terminated [T, N] (bool): the problem was
+    over with this step. truncated [T, N] (bool): the time limit struck (a step may be both). discount: γ.
+    """
+    ### SOLUTION
+    target = reward + discount * ~terminated * next_value
+    return target - value, target
+    ### END
+
+
+# %% tags=["check"]
+ex.check("q9")
+
+
+# %% wrong="q9" at_most=1 why="both bugs, still there" hint="Both bugs are still there"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    return friends_advantages(reward, value, next_value, terminated, truncated, discount)
+
+
+# %% wrong="q9" at_most=2 why="a fresh start at the time limit" hint="bugs is left. Where an episode ends"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    following = torch.cat([value[1:], next_value[-1:]])
+    target = reward + discount * ~terminated * following
+    return target - value, target
+
+
+# %% wrong="q9" at_most=2 why="a value behind the end" hint="bugs is left. Behind a terminated step"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * next_value
+    return target - value, target
+
+
+# %% wrong="q9" at_most=2 why="the time limit as an end" hint="At a time limit you treat the problem as over"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~(terminated | truncated) * next_value
+    return target - value, target
+
+
+# %% wrong="q9" at_most=2 why="every end masked, row below" hint="At a time limit you treat the problem as over"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    following = torch.cat([value[1:], next_value[-1:]])
+    target = reward + discount * ~(terminated | truncated) * following
+    return target - value, target
+
+
+# %% wrong="q9" at_most=1 why="the flags exchanged" hint="The flags are exchanged"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~truncated * next_value
+    return target - value, target
+
+
+# %% wrong="q9" at_most=1 why="the flags exchanged, row below" hint="And at an end the row below belongs"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    following = torch.cat([value[1:], next_value[-1:]])
+    target = reward + discount * ~truncated * following
+    return target - value, target
+
+
+# %% wrong="q9" at_most=3 why="both flags at once" hint="A step may carry both flags"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * (truncated | ~terminated) * next_value
+    return target - value, target
+
+
+# %% wrong="q9" at_most=1 why="no discount" hint="The discount is lost"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + ~terminated * next_value
+    return target - value, target
+
+
+# %% wrong="q9" at_most=0 why="the advantage turned" hint="The advantage has the wrong sign"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~terminated * next_value
+    return value - target, target
+
+
+# %% wrong="q9" at_most=0 why="the two exchanged" hint="The two are exchanged"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~terminated * next_value
+    return target, target - value
+
+
+# %% wrong="q9" at_most=0 why="the target twice" hint="The value is not subtracted"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~terminated * next_value
+    return target, target
+
+
+# %% wrong="q9" at_most=2 why="the reward masked too" hint="You mask the reward too"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = ~terminated * (reward + discount * next_value)
+    return target - value, target
+
+
+# %% wrong="q9" at_most=2 why="V(s) masked too" hint="You mask V(s) too"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~terminated * next_value
+    return target - ~terminated * value, target
+
+
+# %% wrong="q9" at_most=2 why="no advantage at the time limit" hint="At a time limit your advantages are 0"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * ~terminated * next_value
+    return ~truncated * (target - value), target
+
+
+# %% right="q9" why="the row below, and the true successor at ends"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    following = torch.cat([value[1:], next_value[-1:]])
+    following = torch.where(truncated, next_value, following)
+    target = torch.where(terminated, reward, reward + discount * following)
+    return target - value, target
+
+
+# %% right="q9" why="step by step"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    advantage, target = torch.zeros_like(reward), torch.zeros_like(reward)
+    for t in range(reward.shape[0]):
+        for n in range(reward.shape[1]):
+            target[t, n] = reward[t, n]
+            if not terminated[t, n]:
+                target[t, n] += discount * next_value[t, n]
+            advantage[t, n] = target[t, n] - value[t, n]
+    return [advantage, target]
+
+
+# %% right="q9" why="in one tensor"
+def advantages_and_targets(reward, value, next_value, terminated, truncated, discount):
+    target = reward + discount * (1 - terminated.double()) * next_value
+    return torch.stack([target - value, target])
+
+
+# %% [markdown]
+# **See it.** Your function before the five probes, before a sixth that has nothing but time limits (a coin that
+# pays 1 or −1 for ever, cut after every single step, with the values 2 and −2), and in the pond. And a last
+# question, for which you need no computer: of the two bugs one alone would have done no harm in *this* pond,
+# whatever the first probe says of it. Which one, and by what luck?
+#
+# <details><summary>The answer</summary>
+#
+# A value behind the end, taken from `next_value`. There it is V(empty), and the empty pond is a row of a table in
+# which nobody ever fishes: it is never trained and stays at 0, the right number by accident. With a network
+# it would be whatever the other rows make of it. Together with the row below it did harm: there the end of one
+# pond leads to the next pond, and emptying one costs nothing.
+#
+# </details>
+
+
+# %%
+def the_sixth_probe(advantages):
+    """The learned values of the two sides of a coin that pays for ever, in episodes of one step."""
+    coin = TabularMDP(torch.eye(2, dtype=torch.float64)[:, None],
+                      torch.tensor([[-1.0], [1.0]], dtype=torch.float64),
+                      torch.tensor([0.5, 0.5], dtype=torch.float64))
+    source = DynamicsSource(coin, 1, 32, random=generator(0, "coins"), time_limit=1, dtype=torch.float64)
+    *_, (value, _) = actor_critic(advantages, source, Actor(1, 2, 1, lambda obs: obs), 0.5, updates=30)
+    return value[0].tolist()
+
+
+def mended():
+    """What six probes say of your function, and the pond."""
+    for line in what_the_probes_say(advantages_and_targets):
+        print(line)
+    for label, advantages in (("your friend's", friends_advantages), ("yours", advantages_and_targets)):
+        print(f"the sixth, {label:>13}: V(−1) = {the_sixth_probe(advantages)[0]:.2f}, "
+              f"V(1) = {the_sixth_probe(advantages)[1]:.2f}")
+    _, daily, catch = fishing(advantages_and_targets)
+    print(f"in the end you catch {daily[-1].mean():.1f} on a training day and {catch[-1].mean():.0f} in 100 days")
+    return curves({"your friend's advantages": mean_and_range(when, friends_catch),
+                   "yours": mean_and_range(when, catch)},
+                  title="Eight runs: what the policy would catch in 100 days", xlabel="update",
+                  ylabel="expected catch")
+
+
+ex.demo("q9", mended)
 
 # %% [markdown]
 # ## Your score
