@@ -138,6 +138,17 @@ def test_episodes_with_ends_of_both_kinds_are_learned_from():
 
 
 
+def test_where_the_time_limit_cuts_no_next_action_was_stored():
+    # Every step is cut: the naive target has no next action to take, and must leave the critic where it is.
+    for target_action, learns in (("policy", True), ("stored", False)):
+        values, before = critic(), critic()
+        cut = DynamicsSource(ROOMS, 2, 4, random=generator(0, "cut"), time_limit=1, dtype=torch.float64)
+        config = learner.Config(target_action=target_action, total_steps=200)
+        for _ in learner.train(cut, table(policy_logits()), values, config, seed=0):
+            pass
+        assert all(torch.equal(a, b) != learns for a, b in zip(values.parameters(), before.parameters()))
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda: learner.Config(target_action="old"), r"target_action: expected one of \['policy', 'stored'\], got 'old'"),
     (lambda: learner.Config(gradient_action=""), "gradient_action: expected one of"),
