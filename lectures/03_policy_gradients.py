@@ -947,7 +947,7 @@ ladder = {}
 for name, config in variants.items():
     source = DynamicsSource(pole, runs, 16, random=generator(0, "poles"))
     training = reinforce.train(source, new_policy(), config, seed=0)
-    ladder[name] = watch(training, draw=learning_curve(name, total=160_000, top=500), describe=describe, name=name,
+    ladder[name] = watch(training, draw=learning_curve(name, total=200_000, top=500), describe=describe, name=name,
                          runs=runs, size=(8, 2.4)).curve
 
 # %% tags=["unstable-picture"]
