@@ -1,8 +1,9 @@
-"""SAC on Pendulum-v1: seconds until 20 greedy episodes average −200, ours (8 runs at once) beside Stable-Baselines3 (1).
+"""SAC on Pendulum-v1: seconds to −200 in 20 greedy episodes, ours (8 runs at once) beside Stable-Baselines3 (1).
 
 Ours counts until the *slowest* of the eight runs has first crossed; theirs is one run with the hyper-parameters of
-its zoo. Evaluation is left out of both clocks. Time is this process's processor time (both run in one thread of it),
-so that waiting for a processor that others use is not counted. One repetition of each in turn, so that a busy moment
+its zoo. Evaluation is left out of both clocks. Time is this process's processor time (both run in one thread
+of it), so that waiting for a processor that others use is not counted.
+One repetition of each in turn, so that a busy moment
 of the machine hits both. A repetition that never crosses within its steps counts as infinite. Without
 Stable-Baselines3 (pip install ".[bench]") only ours is measured.
 """

@@ -3,14 +3,14 @@
 A teaching object, for a finite choice of actions. The replay holds actions of *old* policies, and they creep in at
 two places, each with its switch in `Config`:
 
-- `target_action`: "stored" puts the stored next action into the target, y = r + γ Q(s', a'_stored). The critic then
-  learns the values of the policies that filled the replay. Right is "policy": a' drawn now from π_θ(·|s').
+- `target_action`: "stored" puts the stored next action into the target, y = r + γ Q(s', a'_stored). The critic
+  then learns the values of the policies that filled the replay. Right is "policy": a' drawn now from π_θ(·|s').
 - `gradient_action`: "stored" weighs ∇log π_θ(a_stored|s) by Q(s, a_stored). The mean of that is
-  Σₐ β(a|s) Q(s, a) ∇log π_θ(a|s) with the replay's action frequencies β, which is not the policy gradient: where the
-  Q are positive it comes to rest at π(a|s) ∝ β(a|s) Q(s, a), which imitates β. Right is "policy": a drawn now.
+  Σₐ β(a|s) Q(s, a) ∇log π_θ(a|s) with the replay's action frequencies β, which is not the policy gradient: where
+  the Q are positive it comes to rest at π(a|s) ∝ β(a|s) Q(s, a), which imitates β. Right is "policy": a drawn now.
 
-Both "stored" is the naive version, both "policy" (the default) the corrected one. The stored s' is fine in both: it
-depends on (s, a) alone. What the correction leaves wrong is the distribution of s: that of the old policies.
+Both "stored" is the naive version, both "policy" (the default) the corrected one. The stored s' is fine in both:
+it depends on (s, a) alone. What the correction leaves wrong is the distribution of s: that of the old policies.
 Degris, White, Sutton 2012, "Off-policy actor-critic"; told in lectures/04_actor_critic, section A8.
 """
 
@@ -75,7 +75,8 @@ class Snapshot:
     """After `step` environment steps of each run.
 
     `episode_return` [R]: the mean over the episodes that ended last (NaN for problems without ends). `curve` lists
-    (step, episode_return) for this and all earlier snapshots; it is shared and grows. `policy` and `critic` are live.
+    (step, episode_return) for this and all earlier snapshots; it is shared and grows. `policy` and `critic`
+    are live.
     """
 
     step: int
@@ -89,8 +90,8 @@ def train(source: Source, policy: Policy, critic: DiscreteQNet, config: Config =
           behaviour: Driver | None = None) -> Iterator[Snapshot]:
     """Train R policies and critics on R × N environments; yields a Snapshot after every update.
 
-    `behaviour` fills the replay instead of the policy that learns, if it is given: then it is known whose values the
-    naive critic learns. Errors: ValueError on runs or spaces that do not fit, before training starts;
+    `behaviour` fills the replay instead of the policy that learns, if it is given: then it is known whose values
+    the naive critic learns. Errors: ValueError on runs or spaces that do not fit, before training starts;
     FloatingPointError on a loss that is not finite.
     """
     space = source.action_space

@@ -1,8 +1,8 @@
 """Soft actor-critic: reward plus entropy, learned off-policy from a replay.
 
-Haarnoja, Zhou, Abbeel, Levine 2018, "Soft actor-critic: off-policy maximum entropy deep reinforcement learning with
-a stochastic actor"; twin critics after Fujimoto, van Hoof, Meger 2018; the tuned temperature after Haarnoja and
-others 2018. Told in lectures/04_actor_critic, section A8.
+Haarnoja, Zhou, Abbeel, Levine 2018, "Soft actor-critic: off-policy maximum entropy deep reinforcement learning
+with a stochastic actor"; twin critics after Fujimoto, van Hoof, Meger 2018; the tuned
+temperature after Haarnoja and others 2018. Told in lectures/04_actor_critic, section A8.
 
 | quick facts       |                                                                                  |
 |-------------------|----------------------------------------------------------------------------------|
@@ -82,7 +82,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class UniformActions:
-    """An actor that takes every action of a Box alike: what fills the replay before there is anything to follow."""
+    """An actor that takes every action of a Box alike: what fills the replay while there is nothing to follow."""
 
     space: Box
 
@@ -110,8 +110,8 @@ def train(source: Source, policy: Policy, critic: QNet, config: Config = Config(
     require(policy.runs == source.runs, "policy", f"{source.runs} runs, as many as the source", policy.runs)
     require(critic.runs == source.runs, "critic", f"{source.runs} runs, as many as the source", critic.runs)
     require(policy.action_space == space, "policy", f"actions in {space}", policy.action_space)
-    require(hasattr(policy.head, "sample_with_log_prob"), "policy", "a head whose samples carry a gradient, such as "
-            "SquashedGaussianHead", type(policy.head).__name__)
+    require(hasattr(policy.head, "sample_with_log_prob"), "policy",
+            "a head whose samples carry a gradient, such as SquashedGaussianHead", type(policy.head).__name__)
     require((policy.head.low, policy.head.high) == (space.low, space.high), "policy",
             f"a head that squashes into [{space.low}, {space.high}]", f"[{policy.head.low}, {policy.head.high}]")
     rows = min(math.ceil(config.random_steps / source.environments), config.capacity)
@@ -157,12 +157,13 @@ def _rounds(source, policy, critic, config, seed, rows, sac_target, actor_loss):
             with torch.no_grad():
                 next_action, next_log_prob = act(stored.next_obs)  # of the policy as it is now
                 next_q = target(stored.next_obs, next_action).amin(1)  # the smaller of the twins
-                target_q = sac_target(config.reward_scale * stored.reward, next_q, next_log_prob, stored.terminated,
-                                      discount=config.discount, temperature=temperature)
+                target_q = sac_target(config.reward_scale * stored.reward, next_q, next_log_prob,
+                                      stored.terminated, discount=config.discount, temperature=temperature)
             critic_loss = (critic(stored.obs, stored.action) - target_q.unsqueeze(1)).square()
             descend(critic_optimiser, critic_loss)
             action, log_prob = act(stored.obs)  # not the stored action
-            descend(actor_optimiser, actor_loss(log_prob, critic(stored.obs, action).amin(1), temperature=temperature))
+            q = critic(stored.obs, action).amin(1)
+            descend(actor_optimiser, actor_loss(log_prob, q, temperature=temperature))
             if config.tune_temperature:
                 descend(temperature_optimiser, soft_actor_critic.temperature_loss(
                     log_prob, log_temperature=log_temperature, target_entropy=target_entropy))

@@ -45,7 +45,8 @@ class Replay:
         new = {f.name: getattr(batch, f.name) for f in fields(batch) if getattr(batch, f.name) is not None}
         if not self._fields:
             self._fields = {name: torch.empty(self.runs, self.capacity, self.environments, *value.shape[3:],
-                                              dtype=value.dtype, device=value.device) for name, value in new.items()}
+                                              dtype=value.dtype, device=value.device)
+                            for name, value in new.items()}
         require(new.keys() == self._fields.keys(), "batch", f"the fields {sorted(self._fields)}", sorted(new))
         for name, ring in self._fields.items():
             value = new[name]
@@ -84,7 +85,8 @@ class Replay:
         device = self._fields["reward"].device
         pick = torch.randint(starts * self.environments, (self.runs, batch_size), generator=random).to(device)
         oldest = self.newest + 1 - self.stored
-        age = pick.div(self.environments, rounding_mode="floor") + torch.arange(steps, device=device)[:, None, None]
+        later = torch.arange(steps, device=device)[:, None, None]
+        age = pick.div(self.environments, rounding_mode="floor") + later
         row = (oldest + age) % self.capacity
         run = torch.arange(self.runs, device=device)[:, None]
         # One flat index for all fields: a gather along one axis is several times faster than along three.
