@@ -49,6 +49,9 @@ def watch(snapshots: Iterable, total: int | None = None, *, draw: tuple[Callable
         if live is not None:
             live.bar.bar_style = "danger"
         raise
+    finally:
+        if hasattr(snapshots, "close"):  # a stopped training lets go at once, of worker processes for instance
+            snapshots.close()
     require(live is not None, "snapshots", "at least one snapshot", "none")
     live.finish(snapshot, ending)
     return snapshot
