@@ -148,7 +148,7 @@ def losses(batch: Batch, episode_step: Tensor, policy: Policy, critic: nn.Module
                                   discount=config.discount, gae_lambda=config.gae_lambda)
         target = advantage + value
     if config.discount_option == 2:
-        advantage = config.discount ** episode_step * advantage
+        advantage = config.discount ** episode_step.to(advantage.dtype) * advantage
     weight = samples_by_run(advantage)
     if config.normalise:
         weight = policy_gradient.normalised(weight)
