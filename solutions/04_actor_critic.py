@@ -2177,6 +2177,8 @@ curves({"your friend's advantages": mean_and_range(when, friends_daily),
 # day to day.)
 
 # %%
+from rlcourse.plots.curves import curves
+
 curves({"your friend's advantages": mean_and_range(when, friends_catch),
         "the library's": (list(of_the_library), [catch for _, catch in of_the_library.values()])},
        title="Eight runs: what the policy would catch in 100 days", xlabel="update", ylabel="expected catch")
