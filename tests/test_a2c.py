@@ -14,10 +14,11 @@ from rlcourse.data.sources import DynamicsSource
 from rlcourse.envs.cartpole import CartPole
 from rlcourse.envs.pendulum import Pendulum
 from rlcourse.envs.probes import PROBES
+from rlcourse.envs.tabular import TabularMDP
 from rlcourse.equations import actor_critic, policy_gradient, returns
 from rlcourse.nets.heads_categorical import CategoricalHead
 from rlcourse.nets.heads_gaussian import GaussianHead
-from rlcourse.nets.policies import Policy
+from rlcourse.nets.policies import Policy, one_hot
 from rlcourse.nets.shared_trunk import SharedTrunk, TrunkValue
 from rlcourse.nets.values import ValueNet
 
@@ -198,9 +199,15 @@ def test_gradients_are_as_old_as_they_should_be(staleness):
 
     policy.distribution = spy  # the loop asks for it once an update, for the gradient
     present = [[p.detach().clone() for p in policy.parameters()]]
-    config = a2c.Config(total_steps=6 * 32, horizon=8)
-    for _ in train_late(env, (policy, critic), config=config, staleness=staleness):
+    config = a2c.Config(total_steps=6 * 32, horizon=8, clip_norm=None)
+    mean = square = 0.0  # of Adam, for the first layer
+    for update, _ in enumerate(train_late(env, (policy, critic), config=config, staleness=staleness)):
         present.append([p.detach().clone() for p in policy.parameters()])
+        gradient = next(policy.parameters()).grad
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient ** 2
+        root = (square / (1 - 0.999 ** (update + 1))).sqrt() + 1e-8
+        move = config.learning_rate * (1 - update / 6) * mean / (1 - 0.9 ** (update + 1)) / root
+        torch.testing.assert_close(present[update + 1][0], present[update][0] - move, rtol=1e-4, atol=1e-6)
     assert len(used) == 6
     for update, parameters in enumerate(used):
         assert equal(parameters, present[max(0, update - staleness)])
@@ -319,3 +326,39 @@ def test_wrong_equations_do_not_learn():
         scores[name] = snapshot.episode_return.tolist()
     mean = {name: sum(score) / runs for name, score in scores.items()}
     assert mean["right"] > 150 and mean["unstopped"] < 100 and mean["upside down"] < 15, scores
+
+
+def blind_corridor(length):
+    """The way always leads on. Action 0 pays 1 on the first step, action 1 pays 2 on the last, `length` steps later."""
+    states = length + 2  # the last one is the end
+    onwards = torch.eye(states, dtype=torch.float64)[[*range(1, states), states - 1]]
+    reward = torch.zeros(states, 2, dtype=torch.float64)
+    reward[0, 0], reward[length, 1] = 1.0, 2.0
+    return TabularMDP(onwards[:, None].repeat(1, 2, 1), reward, torch.eye(states, dtype=torch.float64)[0],
+                      torch.arange(states) == states - 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option, right", [(1, 1), (2, 0)])
+def test_the_options_of_the_discount_go_opposite_ways_where_they_should(option, right):
+    # A policy that cannot see where it is has one p = π(1) for all steps. With γ = 0.8 and 5 steps between them the
+    # late reward is worth 2 · 0.8⁵ = 0.66 < 1 at the start, which is what option 2 counts; option 1 counts 2 > 1.
+    env, runs, environments = blind_corridor(5), 2, 16
+    head = CategoricalHead(1, 2, runs=runs, seed=0, hidden=(8,), dtype=F32)
+    policy = Policy(head, env.action_space, encode=lambda obs: torch.ones(*obs.shape, 1))
+    critic = ValueNet(7, runs=runs, seed=0, hidden=(16,), dtype=F32, encode=lambda obs: one_hot(obs, 7, F32))
+    config = a2c.Config(total_steps=400 * 6 * environments, horizon=6, discount=0.8, discount_option=option)
+    for _ in a2c.train(source(env, runs, environments), policy, critic, config, seed=0):
+        pass
+    probs = policy.distribution(torch.zeros(runs, 1, dtype=torch.int64)).probs.detach()
+    assert float(probs[:, 0, right].min()) > 0.9, probs
+
+
+@pytest.mark.slow
+def test_online_actor_critic_learns():
+    env, runs = CartPole(), 4
+    networks = separate(env, runs, hidden=(32, 32))
+    for snapshot in a2c.train(source(env, runs, 16), *networks, a2c.online(a2c.Config(total_steps=40_000)), seed=0):
+        pass
+    greedy = mean_return(episodes(source(env, runs, 20, seed=2), snapshot.policy))
+    assert float(greedy.min()) > 200, greedy

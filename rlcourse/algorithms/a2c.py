@@ -36,7 +36,8 @@ ADVANTAGES = ("gae", "td")
 
 @dataclass(frozen=True)
 class Config:
-    """Values for CartPole with 8 environments for each run and hidden layers of 32."""
+    """Values for CartPole with 8 environments for each run, hidden layers of 32: the slowest of eight takes 16,000 to
+    70,000 steps."""
 
     total_steps: int = 80_000  # environment steps of each run
     horizon: int = 16  # steps of each environment in a rollout; 1 is online actor-critic
@@ -66,8 +67,13 @@ class Config:
 
 
 def online(config: Config = Config()) -> Config:
-    """The same settings with an update after every step: what came of one action is all there is to go by."""
-    return replace(config, horizon=1, advantage="td")
+    """An update after every single step, on CartPole with 16 environments for each run.
+
+    The batches are small, so the steps are too; and a critic of a nearer future, which is learned sooner. Until it
+    knows that rewards go on, every advantage is positive and whatever was done is reinforced: with the discount 0.99
+    about one run in ten fixes on one action that way and stays there (6 of 64).
+    """
+    return replace(config, horizon=1, advantage="td", learning_rate=5e-4, critic_learning_rate=5e-3, discount=0.95)
 
 
 @dataclass(frozen=True, eq=False)
