@@ -31,6 +31,7 @@ from rlcourse.envs.pendulum import Pendulum
 from rlcourse.widgets.app import watch as watch_module
 
 TESTS = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
 POLE = CartPole()
 F64 = torch.float64
 
@@ -279,6 +280,7 @@ def test_a_worker_killed_while_it_holds_the_lock_leaves_nobody_waiting():
     training = endless()
     for _ in range(2):
         next(training)
+    time.sleep(1.0)  # the workers go on, and fill their connections
     workers = multiprocessing.active_children()
     inner = training.gi_yieldfrom.gi_frame.f_locals
     inner["lock"].acquire()  # for the worker that dies: it will never be released
@@ -296,14 +298,16 @@ def test_a_training_that_nobody_wants_any_more_ends_its_workers(end):
     policy, critic = networks()
     training = train(POLE, policy, critic, settings(2, 10**6), seed=0)
     next(training)
-    pids = [process.pid for process in multiprocessing.active_children()]
+    pids, shared = [process.pid for process in multiprocessing.active_children()], training.gi_frame.f_locals["shared"]
     assert len(pids) == 2
+    time.sleep(0.5)  # the workers go on; nobody looks
     if end == "close":
         training.close()
     del training
     gc.collect()
     assert still_there(pids, 0) == []
-    assert not same(values(policy, critic), values(*networks()))  # what was learned is kept
+    assert same(values(policy, critic), parameters_of(shared))  # what was learned is kept
+    assert not same(values(policy, critic), values(*networks()))
 
 
 def start(code: str, *words: str, file: Path | None = None) -> subprocess.Popen:
@@ -312,7 +316,7 @@ def start(code: str, *words: str, file: Path | None = None) -> subprocess.Popen:
     if file is not None:
         file.write_text(code)
         command = [str(file)]
-    return subprocess.Popen([sys.executable, *command], cwd=TESTS, env={**os.environ, "PYTHONPATH": str(TESTS)},
+    return subprocess.Popen([sys.executable, *command], cwd=TESTS, env=ENVIRONMENT,
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -381,7 +385,7 @@ def test_a_script_without_a_guard_is_run_once(tmp_path):
 def test_inside_jupyter_it_trains_and_an_interrupt_keeps_what_was_learned():
     from jupyter_client.manager import start_new_kernel
 
-    manager, client = start_new_kernel(cwd=str(TESTS), env={**os.environ, "PYTHONPATH": str(TESTS)})
+    manager, client = start_new_kernel(cwd=str(TESTS), env=ENVIRONMENT)
     said = []
 
     def run(code: str, interrupt: bool = False) -> list[str]:

@@ -145,7 +145,7 @@ def _snapshots(inbox, policy, critic, parameters, config, shared: Shared, lock, 
         if len(ages) % config.report_every and len(ages) < config.total_updates:
             continue
         if not lock.acquire(timeout=5.0):
-            continue  # a worker died while it held the lock; the inbox will say so
+            continue  # whoever holds it has died; the inbox will say so
         try:
             copy_into(parameters, shared)
         finally:

@@ -69,7 +69,7 @@ def copy_into(parameters: Sequence[list[Tensor]], shared: Shared) -> None:
 
 
 class Replica:
-    """A worker's own copy of actor and critic, with its own environments: `read`, then `compute` and `apply`, often.
+    """A worker's own copy of actor and critic, with its own environments: `read`, then `compute` and `apply`.
 
     All that touches shared memory happens under the lock. Without it (Recht et al. 2011, "Hogwild!") two updates
     might mix in the midst of a weight matrix, a reader might catch half of one, and "how many updates in between"

@@ -4,12 +4,12 @@ Started with "spawn" on every system: a new interpreter that imports what it nee
 each (a second or two), and works beside threads and inside Jupyter, where a fork may hang. Four things can end
 before their time, and what then happens:
 
-| what ends                      | how it is noticed                     | what follows                            |
-|--------------------------------|---------------------------------------|-----------------------------------------|
-| the parent, even by SIGKILL    | a pipe to it closes; a thread waits   | the worker exits at once                |
-| the `with` block, by any error | the connection closes                 | the worker's next `send` fails; it ends |
-| a worker, by its own error     | it sends the error                    | RuntimeError in the parent              |
-| a worker, by a signal          | its connection closes, its exit code  | RuntimeError in the parent              |
+| what ends                      | how it is noticed                    | what follows                            |
+|--------------------------------|--------------------------------------|-----------------------------------------|
+| the parent, even by SIGKILL    | a pipe to it closes; a thread waits  | the worker exits at once                |
+| the `with` block, by any error | the connection closes                | the worker's next `send` fails; it ends |
+| a worker, by its own error     | it sends the error                   | RuntimeError in the parent              |
+| a worker, by a signal          | its connection closes, its exit code | RuntimeError in the parent              |
 
 An interrupt (Ctrl-C, Jupyter's stop button) reaches all processes of a terminal; workers ignore it, because the
 parent ends them. A main module without a guard is not run a second time.
@@ -97,12 +97,15 @@ def messages(workers: Sequence[Worker]) -> Iterator[tuple[int, Any]]:
     waiting = {worker.connection: number for number, worker in enumerate(workers)}
     while waiting:
         for ready in connection.wait(list(waiting)):
+            for number, worker in enumerate(workers):  # before anything that it sent: it may have died with a lock
+                _require_good_end(number, worker.process.exitcode)
             number = waiting[ready]
             try:
                 message = ready.recv()
             except (EOFError, ConnectionResetError):
                 del waiting[ready]
-                _require_good_end(number, workers[number].process)
+                workers[number].process.join()
+                _require_good_end(number, workers[number].process.exitcode)
                 continue
             if isinstance(message, Failure):
                 error = RuntimeError(f"worker {number} failed: {message.line}")
@@ -130,13 +133,12 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _require_good_end(number: int, process: multiprocessing.process.BaseProcess) -> None:
-    process.join(PATIENCE)
-    code = process.exitcode
-    if code is not None and code < 0:
+def _require_good_end(number: int, code: int | None) -> None:
+    if code is None or code == 0:  # it runs, or it is done
+        return
+    if code < 0:
         raise RuntimeError(f"worker {number} was killed by {signal.Signals(-code).name}")
-    if code != 0:
-        raise RuntimeError(f"worker {number} ended with exit code {code}")
+    raise RuntimeError(f"worker {number} ended with exit code {code}")
 
 
 def _end(workers: list[Worker]) -> None:
