@@ -273,8 +273,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_that_has_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("horizon, advantage, networks", [(8, "gae", separate), (8, "gae", shared), (1, "td", separate)],
-                         ids=["batch", "trunk", "online"])
+@pytest.mark.parametrize("horizon, advantage, networks", [
+    (8, "gae", separate), (8, "gae", shared), (1, "td", separate)], ids=["batch", "trunk", "online"])
 @pytest.mark.parametrize("probe", PROBES, ids=[probe.name for probe in PROBES])
 def test_a2c_passes_the_probes(probe, horizon, advantage, networks):
     runs = 2
