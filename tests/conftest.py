@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 
 os.environ["RLCOURSE_DEVICE"] = "cpu"  # inherited by the kernels and processes that tests start
 
@@ -9,6 +10,10 @@ import hypothesis
 import jaxtyping
 import pytest
 import torch
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background job ignores interrupts, and so would every process that a test starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)  # two threads are slower for networks of this size, and round differently
 torch.set_printoptions(precision=8, sci_mode=False, linewidth=110)  # failures show what differs
