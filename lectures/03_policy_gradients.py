@@ -935,8 +935,8 @@ from rlcourse.widgets.app.watch import watch
 pole, runs = CartPole(), 8
 
 
-def new_policy():
-    return Policy(CategoricalHead(4, 2, runs=runs, seed=0, dtype=torch.float32), pole.action_space)
+def new_policy(hidden=(64, 64)):
+    return Policy(CategoricalHead(4, 2, runs=runs, seed=0, hidden=hidden, dtype=torch.float32), pole.action_space)
 
 
 settings = {"updates": 30, "learning_rate": 0.015, "discount": 1.0}
@@ -946,7 +946,7 @@ variants = {"total return": reinforce.Config(weight="total", baseline="none", **
 ladder = {}
 for name, config in variants.items():
     source = DynamicsSource(pole, runs, 16, random=generator(0, "poles"))
-    training = reinforce.train(source, new_policy(), config, seed=0)
+    training = reinforce.train(source, new_policy((64,)), config, seed=0)
     ladder[name] = watch(training, draw=learning_curve(name, total=200_000, top=500), describe=describe, name=name,
                          runs=runs, size=(8, 2.4)).curve
 
