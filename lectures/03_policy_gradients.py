@@ -682,8 +682,9 @@ for name, answer in (("reward-to-go", flat_weight), ("reward-to-go, normalised",
 # Long episodes need a discount, if only because the reward-to-go of a thousand steps is mostly noise. Where does $\gamma$ go in (P3)? There are two ways. Option 1 puts it into the reward-to-go and leaves it at that. Option 2 takes
 # $J_\gamma = \mathbb E \sum_t \gamma^t r_t$ at its word and differentiates it: the rewards are $\gamma^{t'} r_{t'} = \gamma^t \gamma^{t'-t} r_{t'}$, and a factor $\gamma^t$ stays outside.
 #
-# $$\text{option 1:}\quad \mathbb E\Big[\sum_t \nabla \log \pi_\theta(a_t \mid s_t) \sum_{t' \ge t} \gamma^{t'-t} r_{t'}\Big], \qquad
-#   \text{option 2:}\quad \nabla J_\gamma = \mathbb E\Big[\sum_t \gamma^t\; \nabla \log \pi_\theta(a_t \mid s_t) \sum_{t' \ge t} \gamma^{t'-t} r_{t'}\Big].$$
+# $$\text{option 1:}\quad \mathbb E\Big[\sum_t \nabla \log \pi_\theta(a_t \mid s_t) \sum_{t' \ge t} \gamma^{t'-t} r_{t'}\Big],$$
+#
+# $$\text{option 2:}\quad \nabla J_\gamma = \mathbb E\Big[\sum_t \gamma^t\; \nabla \log \pi_\theta(a_t \mid s_t) \sum_{t' \ge t} \gamma^{t'-t} r_{t'}\Big].$$
 #
 # Option 2 is the gradient, and hardly anybody uses it. Its factor $\gamma^t$ says that what the policy does late does not matter: with $\gamma = 0.99$ step 500 of an episode would be learned at
 # $0.7\,\%$ of the speed of the first. What we want is usually a policy that is good at every step, and the discount is there only to shorten the view. So one uses option 1. What is it the gradient of?

@@ -515,8 +515,9 @@ print("π ∝ β Q^β works with probability", [round(x, 1) for x in (imitation 
 #
 # **SAC** (Haarnoja et al. 2018) puts all this together, and adds one thing. It rewards *entropy*: it maximises $\mathbb E \sum_t \gamma^t \big(r_t + \alpha\, H(\pi(\cdot \mid s_t))\big)$, where $H(\pi) = -\mathbb E \log \pi$, so that the policy keeps trying as long as trying costs little. The critics' target and the actor's loss are
 #
-# $$y = r + \gamma\,(1 - \text{terminated}) \Big(\min_{i=1,2} \bar Q_{i}(s', a') - \alpha \log \pi_\theta(a' \mid s')\Big), \qquad
-#   \ell_\pi = \alpha \log \pi_\theta(a \mid s) - \min_{i=1,2} Q_i(s, a), \quad a = f_\theta(s, \epsilon) .$$
+# $$y = r + \gamma\,(1 - \text{terminated}) \Big(\min_{i=1,2} \bar Q_{i}(s', a') - \alpha \log \pi_\theta(a' \mid s')\Big),$$
+#
+# $$\ell_\pi = \alpha \log \pi_\theta(a \mid s) - \min_{i=1,2} Q_i(s, a), \quad a = f_\theta(s, \epsilon) .$$
 #
 # Two critics, of which the smaller is believed, because an actor that climbs a critic finds its errors (Fujimoto, van Hoof and Meger 2018; lecture 05). The $\bar Q_i$ are copies of them that follow slowly. The temperature $\alpha$ is tuned so that the policy has a given entropy (Haarnoja et al. 2018b).
 #
@@ -556,8 +557,8 @@ for name, sign in (("as it stands", 1.0), ("sign of the entropy turned", -1.0)):
     drawn, log_prob = act(state, gain, log_std)
     loss = (actor_loss(sign * log_prob, q_of(state[:, None], drawn), temperature=0.5) @ weights).sum()
     slopes = torch.autograd.grad(loss, (gain, log_std))
-    print(f"{name}: the target misses Q by {off:.4f}, "
-          f"slopes of the actor's loss in (gain, log σ) {float(slopes[0].round(decimals=6)) + 0.0:.4f} and {float(slopes[1].round(decimals=6)) + 0.0:.4f}")
+    print(f"{name}: target misses Q by {off:.4f}; "
+          f"actor's slopes in gain, log σ {float(slopes[0].round(decimals=6)) + 0.0:.4f} and {float(slopes[1].round(decimals=6)) + 0.0:.4f}")
 
 # %% [markdown]
 # With the right sign the best policy is where everything rests. With the wrong one it is not: a lower $\log \sigma$ would lower the actor's loss, so that it wants to be rid of the noise. (The entropy does not depend on the gain, so this test sees no error there.)
