@@ -47,12 +47,12 @@ def course_map(index: dict, work: Path) -> str:
     rows = ["## The course", "", "| | Lecture | Read before | Minutes | Exercise | Your points |",
             "| --- | :--- | :--- | ---: | :--- | :--- |"]
     for name, lecture in index["lectures"].items():
-        number, title = name[:2], lecture["title"]
+        number, title = _number(name), lecture["title"]
         there = (work / f"{name}.ipynb").exists()
         exercise = f"{name}_exercise.ipynb"
         rows.append(" | ".join([
             f"| {number}", f"[{title}]({name}.ipynb)" if there else f"{title} *(planned)*",
-            ", ".join(needed[:2] for needed in lecture["needs"]), str(lecture["minutes"]) if there else "",
+            ", ".join(_number(needed) for needed in lecture["needs"]), str(lecture["minutes"]) if there else "",
             f"[exercise {number}]({exercise})" if (work / exercise).exists() else "",
             _points(points.get(name, {})) + " |"]))
     newer = sorted(path.name for path in work.glob("*.new.ipynb"))
@@ -65,7 +65,7 @@ def course_map(index: dict, work: Path) -> str:
 def topic_index(index: dict, root: Path, work: Path) -> str:
     """Every topic with the place where it is told and what of the library it uses; the planned ones too."""
     lines = ["## Topics", ""]
-    groups = {name: f"{name[:2]} {lecture['title']}" for name, lecture in index["lectures"].items()}
+    groups = {name: f"{_number(name)} {lecture['title']}" for name, lecture in index["lectures"].items()}
     for name, heading in {**groups, "": "Across the course"}.items():
         topics = {ID: topic for ID, topic in index["topics"].items() if _lecture(ID, topic) == name}
         lines += [f"**{heading}**", ""]
@@ -117,3 +117,8 @@ def _file(symbol: str, root: Path) -> str:
     parts = symbol.split(".")
     candidates = ["/".join(parts[:cut]) + ".py" for cut in range(len(parts), 0, -1)]
     return next((path for path in candidates if (root / path).exists()), "/".join(parts[:-1]))
+
+
+def _number(name: str) -> str:
+    """Which lecture it is: "05a" of "05a_q_learning"."""
+    return name.split("_")[0]
