@@ -4,19 +4,10 @@ The runs of `ppo_cartpole`, with the default `Config` and all of its steps at th
 seconds of processor time are those of the slowest run, evaluation excluded.
 """
 
-import statistics
-
+from ._crossing import robustness
 from .ppo_cartpole import RUNS, ours
-
-REPETITIONS = 20
 
 
 def rows() -> list[dict]:
-    """One row: repetitions in which all runs crossed, and what the slowest run of each needed."""
-    crossings = [ours(seed) for seed in range(REPETITIONS)]
-    steps = sorted(crossing.steps for crossing in crossings)
-    seconds = sorted(crossing.seconds for crossing in crossings)
-    crossed = sum(count < float("inf") for count in steps)
-    return [{"runs at once": RUNS, "all crossed in": f"{crossed} of {REPETITIONS}",
-             "steps of each run, median": f"{statistics.median(steps):,.0f}", "most steps": f"{steps[-1]:,.0f}",
-             "median s": f"{statistics.median(seconds):.2f}", "slowest": f"{seconds[-1]:.2f}"}]
+    """One row."""
+    return robustness(ours, RUNS)
