@@ -123,6 +123,73 @@ def test_the_replay_keeps_what_the_random_start_and_the_policy_did():
     assert all(torch.equal(a, b) for a, b in zip(own, after(short(env, policy(env)))))
 
 
+@dataclass(frozen=True, eq=False)
+class Halving(Aim):
+    """Shows c, pays c, and shows c/2 next: from a stored reward follow both observations of its transition."""
+
+    def transition(self, state, action, noise=None):
+        return state / 2
+
+    def reward(self, state, action, next_state, noise=None):
+        return state[..., 0]
+
+
+def by_hand():
+    """A policy that plays 4 tanh(o), to within 1e-7, and the twins Q = o ± 3a, in two runs."""
+    env, runs = Halving(ends=False), 2
+    head = SquashedGaussianHead(1, 1, runs=runs, seed=0, hidden=(), low=-4.0, high=4.0, least_log_std=-20.0, dtype=F32)
+    twins = QNet(1, 1, runs=runs, seed=0, hidden=(), dtype=F32)
+    with torch.no_grad():
+        head.net.weights[0].copy_(torch.tensor([[1.0, 0.0]]).expand(runs, 1, 2))  # the mean, and log σ
+        head.net.biases[0].copy_(torch.tensor([[0.0, -20.0]]).expand(runs, 1, 2))
+        twins.net.weights[0].copy_(torch.tensor([[[1.0], [3.0]], [[1.0], [-3.0]]]).repeat(runs, 1, 1))
+        twins.net.biases[0].zero_()
+    return env, Policy(head, env.action_space), twins
+
+
+def smaller_twin(obs):
+    return obs - 12 * torch.tanh(obs).abs()
+
+
+def test_one_update_takes_the_smaller_twin_at_the_policys_own_actions():
+    targets, losses = [], []
+
+    def own_target(reward, next_q, next_log_prob, terminated, *, discount, temperature):
+        targets.append((reward, next_q))
+        return reward + 0 * next_q
+
+    def own_loss(log_prob, q, *, temperature):
+        losses.append(q.detach())
+        return soft_actor_critic.actor_loss(log_prob, q, temperature=temperature)
+
+    env, actor, twins = by_hand()
+    config = replace(SHORT, total_steps=40, updates=1, learning_rate=1e-9, reward_scale=1.0)  # moves no weight yet
+    next(short(env, actor, config=config, values=twins, sac_target=own_target, actor_loss=own_loss))
+    assert len(targets) == len(losses) == 2  # one call for each run
+    for (obs, next_q), q in zip(targets, losses):
+        assert float(obs.abs().max()) > 0.5
+        torch.testing.assert_close(next_q, smaller_twin(obs / 2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(q, smaller_twin(obs), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("polyak_rate, stays", [(0.0, True), (0.5, False)])
+def test_the_target_is_of_critics_that_follow_at_the_polyak_rate(polyak_rate, stays):
+    differences = []
+
+    def own_target(reward, next_q, next_log_prob, terminated, *, discount, temperature):
+        differences.append(float((next_q - smaller_twin(reward / 2)).abs().max()))
+        return reward + 0 * next_q
+
+    def still(log_prob, q, *, temperature):
+        return 0 * (log_prob + q)
+
+    env, actor, twins = by_hand()
+    config = replace(SHORT, total_steps=40, updates=4, learning_rate=0.1, polyak_rate=polyak_rate, reward_scale=1.0)
+    next(short(env, actor, config=config, values=twins, sac_target=own_target, actor_loss=still))
+    assert max(differences[:2]) < 1e-5 and (max(differences) < 1e-5) == stays
+    assert abs(float(twins.net.weights[0].detach()[0, 1]) - 3) > 0.1  # the critics themselves have moved
+
+
 def test_steps_are_counted_and_the_random_start_is_uniform():
     env = Pendulum()
     steps = [snapshot.step for snapshot in short(env, policy(env))]
