@@ -56,7 +56,8 @@ def expected_clipped_double(means: Float[Tensor, " A"], stds: Float[Tensor, " A"
     """E min(Q̂(a*), Q̂'(a*)), a* = argmaxₐ Q̂ₐ: the smaller of both opinions on the action that the first one chose.
 
     Given Q̂ₐ = x, Q̂'ₐ ∼ N(m, v²) with m = μₐ + c (x − μₐ) and v² = σₐ² (1 − c²), and
-    E min(x, Q̂'ₐ) = m − (m − x) Φ(z) − v φ(z) with z = (m − x)/v. At most `expected_double`, whatever c. Errors as in `selection_probs`.
+    E min(x, Q̂'ₐ) = m − (m − x) Φ(z) − v φ(z) with z = (m − x)/v. At most `expected_double`, whatever c.
+    Errors as in `selection_probs`.
     """
     _require_correlation(correlation)
     x, density, step = _winners(means, stds)
