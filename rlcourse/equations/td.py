@@ -133,8 +133,9 @@ def td_loss(q: Float[Tensor, "*B"], target: Float[Tensor, "*B"], *, threshold: f
 def polyak(behind: Float[Tensor, "*B"], ahead: Float[Tensor, "*B"], *, polyak_rate: float) -> Float[Tensor, "*B"]:
     """φ' + η (φ − φ'), η = `polyak_rate`: where the target parameters `behind` are after one step, [*B].
 
-    The rate multiplies the *new* parameters φ = `ahead`: 1 copies them, 0 leaves φ' alone. Papers disagree; many give
-    1 − η. Parameters of j steps ago weigh η (1 − η)ʲ: on average φ' is (1 − η)/η steps old. Polyak, Juditsky 1992; for targets Lillicrap and others 2015.
+    The rate multiplies the *new* parameters φ = `ahead`: 1 copies them, 0 leaves φ' alone. Papers disagree, and
+    many give 1 − η. Parameters of j steps ago weigh η (1 − η)ʲ: on average φ' is (1 − η)/η steps old. Polyak,
+    Juditsky 1992; for targets Lillicrap and others 2015. `nets.q_values.follow` does it in place.
     (Lecture 05a, Q4.) Errors: ValueError for shapes that differ or a rate outside [0, 1].
     """
     require_shape("ahead", ahead, tuple(behind.shape))
