@@ -12,10 +12,11 @@ from rlcourse.data.evaluate import mean_return
 from rlcourse.data.rollout import rollout
 from rlcourse.data.sources import DynamicsSource
 from rlcourse.envs.cartpole import CartPole
+from rlcourse.envs.corridor import blind_corridor
 from rlcourse.envs.pendulum import Pendulum
 from rlcourse.envs.probes import PROBES
-from rlcourse.envs.tabular import TabularMDP
 from rlcourse.equations import actor_critic, policy_gradient, returns
+from rlcourse.exact.policy_gradient import gradient_by_theorem
 from rlcourse.nets.heads_categorical import CategoricalHead
 from rlcourse.nets.heads_gaussian import GaussianHead
 from rlcourse.nets.policies import Policy, one_hot
@@ -329,14 +330,14 @@ def test_wrong_equations_do_not_learn():
     assert mean["right"] > 150 and mean["unstopped"] < 100 and mean["upside down"] < 15, scores
 
 
-def blind_corridor(length):
-    """The way always leads on. Action 0 pays 1 on the first step, action 1 pays 2 on the last, `length` steps later."""
-    states = length + 2  # the last one is the end
-    onwards = torch.eye(states, dtype=torch.float64)[[*range(1, states), states - 1]]
-    reward = torch.zeros(states, 2, dtype=torch.float64)
-    reward[0, 0], reward[length, 1] = 1.0, 2.0
-    return TabularMDP(onwards[:, None].repeat(1, 2, 1), reward, torch.eye(states, dtype=torch.float64)[0],
-                      torch.arange(states) == states - 1)
+def test_in_the_blind_corridor_the_options_of_the_discount_disagree():
+    env = blind_corridor(10)
+    assert env.transition_probs.argmax(-1).tolist() == [[after, after] for after in (*range(1, 12), 11)]
+    assert env.reward_table.nonzero().tolist() == [[0, 0], [10, 1]] and env.terminal.nonzero().tolist() == [[11]]
+    # One p = ½ for all steps: dp/dlogit = ¼. The first step is worth −1 per unit of p, the last one 2, γ¹⁰ away.
+    for option, expected in ((1, (2 - 1) / 4), (2, (2 * 0.9**10 - 1) / 4)):
+        by_cell = gradient_by_theorem(env, torch.zeros(12, 2, dtype=torch.float64), 11, 0.9, option)
+        assert by_cell.sum(0).tolist() == pytest.approx([-expected, expected], abs=1e-14)
 
 
 @pytest.mark.slow
