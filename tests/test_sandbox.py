@@ -176,6 +176,25 @@ def test_calls_that_reach_other_processes_and_their_files_are_refused(kind):
     assert refused == [True] * 7
 
 
+WRITES = "open('large', 'wb').write(bytes(2 ** 21))"
+SLOW = "    time.sleep(1.2)\n    return 1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells, earned, notes", [
+    ([WRITES, f"import time\n\ndef answer(name):\n{SLOW}"], [1, 1], ["code cell 1 ended the whole process"]),
+    ([f"import time\n\ndef answer(name):\n    if name == 'q1':\n        return {WRITES} >> 21\n{SLOW}"], [0, 1], []),
+], ids=["cell", "function"])
+def test_too_many_files_count_against_what_wrote_them(cells, earned, notes):
+    """The supervisor looks twice a second: it would come while a later call is being answered."""
+    both = [Question(name, "t", "T1", {"answer": lambda name: None}, 1, 1, 1, values=(
+        Case("value", lambda f, name=name: f.answer(name), 1, "a hint", points=1),)) for name in ("q1", "q2")]
+    with open_sandbox([], "plain", Limits(seconds=10, home=2 ** 20)) as box:
+        marked = mark_notebook(cells, both, box)
+    assert [report.earned for report in marked.reports] == earned
+    assert [note.split(";")[0] for note in marked.notes] == notes
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_box_outlives_a_grader_that_is_killed(kind, tmp_path):

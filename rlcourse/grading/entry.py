@@ -26,7 +26,7 @@ def main(config: dict) -> None:
     sys.argv[:] = [""]
     from .worker import Student
 
-    Student(requests, replies, limits).serve(reached)
+    Student(requests, replies, limits, home).serve(reached)
 
 
 def _read(path: str) -> None:

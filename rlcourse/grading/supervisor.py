@@ -53,7 +53,7 @@ def _stay(child: int, request: int, home: Path, limits: Limits) -> None:
         if time.monotonic() - looked > _LOOK_EVERY:
             looked = time.monotonic()
             # One process alone meets the limit of its own first, always in the same way.
-            if _memory() > limits.memory * 5 // 4 or _size(home, limits.home) + _nameless() > limits.home:
+            if _memory() > limits.memory * 5 // 4 or bytes_in(home, limits.home) + _nameless() > limits.home:
                 return
 
 
@@ -86,6 +86,24 @@ def end_descendants(of: int) -> None:
         time.sleep(0.002)
 
 
+def bytes_in(folder: Path, most: int) -> int:
+    """Bytes in a folder, or more than `most` if there are too many files to count, or some that cannot be."""
+    total = entries = 0
+    hidden: list[OSError] = []
+    for where, _, names in os.walk(folder, onerror=hidden.append):
+        entries += 1 + len(names)
+        if entries > _MOST_ENTRIES:
+            return most + 1
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_size
+            except OSError:
+                continue
+    if any(error.errno in (errno.ENAMETOOLONG, errno.EACCES) for error in hidden):
+        return most + 1
+    return total
+
+
 def _end_all(child: int) -> None:
     """End everything below this process, and wait until it is gone."""
     if not Path("/proc/self").exists():
@@ -115,24 +133,6 @@ def _memory() -> int:
         except (OSError, IndexError, ValueError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _size(folder: Path, most: int) -> int:
-    """Bytes in a folder, or more than `most` if there are too many files to count, or some that cannot be."""
-    total = entries = 0
-    hidden: list[OSError] = []
-    for where, _, names in os.walk(folder, onerror=hidden.append):
-        entries += 1 + len(names)
-        if entries > _MOST_ENTRIES:
-            return most + 1
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(where, name)).st_size
-            except OSError:
-                continue
-    if any(error.errno in (errno.ENAMETOOLONG, errno.EACCES) for error in hidden):
-        return most + 1
-    return total
 
 
 def _nameless() -> int:

@@ -17,6 +17,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -24,6 +25,7 @@ from . import hints
 from .answers import Answers, Failed, Missing, Unanswered, Unusable
 from .compare import NotPlain, plain
 from .limits import Limits
+from .supervisor import bytes_in
 from .wire import LENGTHS, Garbled, pack, unpack
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -33,10 +35,10 @@ _WRITTEN_OUT = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryO
 class Student:
     """A student's namespace, and the conversation about it."""
 
-    def __init__(self, requests: io.BufferedReader, replies: io.FileIO, limits: Limits):
+    def __init__(self, requests: io.BufferedReader, replies: io.FileIO, limits: Limits, home: Path):
         torch.set_num_threads(1)
         self.process = os.getpid()
-        self.requests, self.replies, self.limits = requests, replies, limits
+        self.requests, self.replies, self.limits, self.home = requests, replies, limits, home
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         self.namespace = module.__dict__
@@ -117,6 +119,8 @@ class Student:
         """One frame, if it is not too large."""
         if os.getpid() != self.process:
             os._exit(0)  # a student's fork that comes back here: only one of the two may answer
+        if bytes_in(self.home, self.limits.home) > self.limits.home:
+            os._exit(1)  # now, while it is known whose doing that is: the supervisor would come during a later call
         frame = pack(number, kind, body)
         if len(frame) > self.limits.reply:
             raise Garbled(f"more than {self.limits.reply >> 20} MB")
