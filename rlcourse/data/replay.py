@@ -81,15 +81,32 @@ class Replay:
         require_count("steps", steps)
         require_count("batch_size", batch_size)
         require(steps <= self.stored, "steps", f"at most the {self.stored} rows that are stored", steps)
-        starts = self.stored - steps + 1
+        starts = (self.stored - steps + 1) * self.environments
+        pick = torch.randint(starts, (self.runs, batch_size), generator=random).to(self._fields["reward"].device)
+        row = (self._oldest + pick.div(self.environments, rounding_mode="floor")) % self.capacity
+        return self.windows_at(row * self.environments + pick % self.environments, steps)
+
+    def windows_at(self, place: Tensor, steps: int = 1) -> Batch:
+        """`steps` successive rows [steps, R, B, …] from given places [R, B] on: for draws that are not uniform.
+
+        A place (int64) is row · N + environment: the same transition until the ring writes over it.
+        Errors: ValueError for a window that reaches beyond what is stored, or across the newest row.
+        """
+        require_count("steps", steps)
+        require_shape("place", place, (self.runs, "B"))
+        first = place.div(self.environments, rounding_mode="floor")
+        age = (first - self._oldest) % self.capacity
+        inside = (place >= 0) & (first < self.capacity) & (age + steps <= self.stored)
+        require(bool(inside.all()), "place", f"windows of {steps} of the {self.stored} stored rows", "one beyond")
         device = self._fields["reward"].device
-        pick = torch.randint(starts * self.environments, (self.runs, batch_size), generator=random).to(device)
-        oldest = self.newest + 1 - self.stored
-        later = torch.arange(steps, device=device)[:, None, None]
-        age = pick.div(self.environments, rounding_mode="floor") + later
-        row = (oldest + age) % self.capacity
+        row = (first + torch.arange(steps, device=device)[:, None, None]) % self.capacity
         run = torch.arange(self.runs, device=device)[:, None]
         # One flat index for all fields: a gather along one axis is several times faster than along three.
-        where = ((run * self.capacity + row) * self.environments + pick % self.environments).flatten()
+        where = ((run * self.capacity + row) * self.environments + place % self.environments).flatten()
         return Batch(**{name: ring.flatten(0, 2).index_select(0, where).unflatten(0, row.shape)
                         for name, ring in self._fields.items()})
+
+    @property
+    def _oldest(self) -> int:
+        """The row written longest ago, counted modulo the capacity."""
+        return self.newest + 1 - self.stored
