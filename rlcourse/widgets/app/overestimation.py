@@ -13,8 +13,9 @@ def describe(frame: Frame) -> str:
     worth = "all worth 0" if frame.gap == 0 or frame.actions == 1 else f"one worth 0, the others −{frame.gap:g}"
     return (f"{frame.actions} action{'s' * (frame.actions > 1)}, {worth}; each estimate is the mean of {frame.samples} "
             f"sample{'s' * (frame.samples > 1)} with noise {frame.noise:g}, the two estimates share "
-            f"{100 * frame.shared:g} % of them. The largest true value is 0. On average the single estimator says {single}, the double one "
-            f"{double}, the clipped double one {clipped}; a single one with twice the samples would say "
+            f"{100 * frame.shared:g} % of them. The largest true value is 0. On average the single estimator says "
+            f"{single}, the double one {double}, the clipped double one {clipped}; a single one with twice the "
+            f"samples would say "
             f"{signed(frame.doubled)}. The best action is chosen in {100 * frame.right:.1f} % of the cases. In "
             f"repetition {frame.repetition} estimate 1 says {signed(frame.first[frame.chosen])} of the action that it "
             f"chooses, estimate 2 {signed(frame.second[frame.chosen])}.")

@@ -18,8 +18,9 @@ def describe(frame: Frame) -> str:
     every = "after every step" if frame.period == 1 else f"every {frame.period} steps"
     return (f"{collected[0].upper()}{collected[1:]} into a replay of {frame.capacity}, of which "
             f"{100 * frame.share:g} % go right; regression with α = {frame.rate:g}; the target is copied {every}. "
-            f"Expected: the error is multiplied by {growth:.3g} in 100 steps near Q*. After 1024 steps the eight runs are "
-            f"off by {size(np.median(end))} in the median, the best by {size(end[0])}, the worst by {size(end[-1])}.")
+            f"Expected: the error is multiplied by {growth:.3g} in 100 steps near Q*. After 1024 steps the eight runs "
+            f"are off by {size(np.median(end))} in the median, the best by {size(end[0])}, the worst by "
+            f"{size(end[-1])}.")
 
 
 def size(error: float) -> str:
@@ -33,10 +34,11 @@ def three_processes() -> Explorer:
         name="three_processes", controls=CONTROLS, compute=compute, setup=setup, update=update, describe=describe,
         size=(10, 4.2),
         try_this=(
-            "Raise the copying period from 1 to 256. In the middle panel the target becomes a staircase; on the right "
-            "the error first grows, then shrinks, then shrinks more slowly. What does a target that waits too long cost?",
-            "Copy every 64 steps, with a replay of 20 (online learning, nearly), then 20000. What do the runs lose when "
-            "a rare transition is pushed out by many common ones?",
+            "Raise the copying period from 1 to 256. In the middle panel the target becomes a staircase; on the "
+            "right the error first grows, then shrinks, then shrinks more slowly. What does a target that waits "
+            "too long cost?",
+            "Copy every 64 steps, with a replay of 20 (online learning, nearly), then 20000. What do the runs lose "
+            "when a rare transition is pushed out by many common ones?",
             "A replay of 20000, copied every 64, one transition every 16 steps: regression is faster than collection. "
             "Why do the eight runs stop at different errors, though each of them converges?",
             "Copy after every step, and let the data go right half of the time. Nothing else has changed: what made "
