@@ -66,7 +66,7 @@ def deterministic_actor_loss(q: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
 
     `q` must carry the gradient through the action μ_θ(s), taken now: at a replayed action nothing of it reaches θ.
     Only the actor's parameters are to be stepped, though the gradient reaches the critic's too. With Q = Q^μ and
-    states as μ visits them (discounted) its mean is −∇J, up to a constant; with replayed states it only
-    improves μ where it was. Silver and others 2014; Lillicrap and others 2015. (Lecture 05b, Q8.)
+    states as often as μ visits them (discounted) the gradient's mean is −∇J, up to a factor; with replayed states it
+    is a step of policy improvement at those. Silver and others 2014; Lillicrap and others 2015. (Lecture 05b, Q8.)
     """
     return -q

@@ -84,7 +84,7 @@ def trace_target(reward: Float[Tensor, "T *B"], q: Float[Tensor, "T *B"], next_e
     xₜ = δₜ + γ c_{t+1} xₜ₊₁ inside an episode and xₜ = δₜ at its end and in the last row.
 
     For Q = Q^π the mean of Gₜ is Q^π whatever the traces and whoever acted, since every δ has mean 0. For another
-    Q it is closer to Q^π if c ≤ ρ (on average by at least the factor γ, in the largest error).
+    Q and 0 ≤ c ≤ ρ the largest error of the mean is at most γ times that of Q.
     Munos, Stepleton, Harutyunyan, Bellemare 2016. (Lecture 05b, Q7.) Errors as in `n_step_target`.
     """
     _require_rows(reward)

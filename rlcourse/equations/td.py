@@ -5,7 +5,7 @@ value alone; `next_q_values` [*B, A] is Q(s', ·), from a table or a network, us
 `terminated` takes the value away: at a time limit the problem would have gone on, so a truncated step
 bootstraps as any other, from Q at its true successor. That is why truncation is no argument here. What Q
 says behind a termination may be anything, infinite even. Targets are data: no gradient flows through them.
-Hence the regression on them is no gradient descent on any loss; its direction is called a semi-gradient.
+Hence a step of the regression follows no loss's gradient in general; its direction is called a semi-gradient.
 Derived in lecture 05a, sections Q1, Q2 and Q4; double and clipped targets in lecture 05b, section Q6.
 """
 
