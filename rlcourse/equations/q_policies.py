@@ -39,7 +39,7 @@ def uniform_epsilon(epsilon: float, actions: int) -> float:
     require_count("actions", actions, least=2)
     most = (actions - 1) / actions
     require(0.0 <= epsilon <= most, "epsilon", f"a number in [0, {most:.6g}] for {actions} actions", epsilon)
-    return min(1.0, epsilon / most)
+    return epsilon / most
 
 
 def boltzmann_probs(q_values: Float[Tensor, "*B A"], *, temperature: float) -> Float[Tensor, "*B A"]:
