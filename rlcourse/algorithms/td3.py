@@ -47,7 +47,7 @@ class Config:
     """
 
     td3: bool = True  # False: DDPG, with one critic, no noise on the target's action, and no delay
-    total_steps: int = 10_000  # environment steps of each run
+    total_steps: int = 12_000  # environment steps of each run
     random_steps: int = 1000  # of them at the start, with uniform actions and before anything is learned
     horizon: int = 8  # steps of each environment between two rounds of updates
     updates: int = 8  # updates in a round
