@@ -14,9 +14,9 @@ from rlcourse.core.seeding import generator
 from rlcourse.envs.divergence import baird, split, two_state
 from rlcourse.exact.evaluation import policy_evaluation, q_from_value, value_iteration
 from rlcourse.exact.operators import (
-    LinearUpdate, bellman_optimality_backup, bellman_value_backup, fitted_iteration, fixed_point, iteration_matrix,
-    least_squares, operator_norm, pair_backup_matrix, policy_backup_matrix, projection, residual_gradient,
-    residual_gradient_one_sample, semi_gradient, spectral_radius, weighted_norm,
+    Affine, LinearUpdate, bellman_optimality_backup, bellman_value_backup, fitted_iteration, fixed_point,
+    iteration_matrix, least_squares, operator_norm, pair_backup_matrix, policy_backup_matrix, projection,
+    residual_gradient, residual_gradient_one_sample, semi_gradient, spectral_radius, weighted_norm,
 )
 from rlcourse.exact.stationary import stationary_distribution
 
@@ -153,6 +153,14 @@ def test_the_projection_is_numpys_least_squares(seed):
     gram = features.T @ torch.diag(weights) @ features
     formula = features @ torch.linalg.inv(gram) @ features.T @ torch.diag(weights)
     torch.testing.assert_close(matrix, formula, rtol=0, atol=1e-9)
+    # And as a map of w: regress on the backed-up values of Φw.
+    backup = Affine(normal(seed, 6, 6, name="chain"), values)
+    regression = fitted_iteration(backup, features, weights)
+    start = normal(seed, 3, name="w")
+    backed_up = backup.matrix @ features @ start + backup.vector
+    by_numpy = np.linalg.lstsq(root[:, None] * features.numpy(), root * backed_up.numpy(), rcond=None)[0]
+    torch.testing.assert_close(regression.matrix @ start + regression.vector, torch.from_numpy(by_numpy),
+                               rtol=0, atol=1e-10)
 
 
 @few
