@@ -13,9 +13,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Two processes of one thread each share the files (a notebook has one kernel, a module sets up once); those that
+# tests/conftest.py names together go to the same process. The last stage runs alone: the browser, its server and its
+# kernel are three processes already.
+_IN_TWO = ("-n", "2", "--dist", "loadfile")
+
 # The interpreter that runs the tests also runs the notebooks, whatever kernel they name; a cell that
 # takes two minutes hangs. What may differ between two runs stands in nbval_sanitize.cfg.
-_NBVAL = ("--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-sanitize-with=tests/nbval_sanitize.cfg")
+_NBVAL = ("--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-sanitize-with=tests/nbval_sanitize.cfg", *_IN_TWO)
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Stage:
     notebooks: bool = False
 
 
-FAST = Stage("fast tests", ("-m", "not slow and not browser", "tests"))
+FAST = Stage("fast tests", ("-m", "not slow and not browser", *_IN_TWO, "tests"))
 STAGES = (
     FAST,
-    Stage("slow tests", ("-m", "slow and not browser", "tests")),
+    Stage("slow tests", ("-m", "slow and not browser", *_IN_TWO, "tests")),
     Stage("lectures and solutions print what is stored", ("--nbval", *_NBVAL, "lectures", "solutions"),
           notebooks=True),
     Stage("exercises run blank", ("--nbval-lax", *_NBVAL, "exercises"), notebooks=True),
@@ -51,7 +56,7 @@ def selftest(fast: bool = False, run=run_pytest) -> int:
 
     A stage that finds nothing to run has failed: checks that have gone missing must not pass.
     """
-    if find_spec("pytest") is None or find_spec("nbval") is None:
+    if any(find_spec(package) is None for package in ("pytest", "nbval", "xdist")):
         print("The checking set is not installed.  python3 course.py test  installs it, and so does\n"
               'pip install -e ".[dev]" -c constraints.txt')
         return 1

@@ -3,6 +3,7 @@
 import inspect
 import os
 import signal
+from pathlib import Path
 
 os.environ["RLCOURSE_DEVICE"] = "cpu"  # inherited by the kernels and processes that tests start
 
@@ -26,6 +27,31 @@ hypothesis.settings.load_profile("course")
 # who do not install this). It has to stand before the first import of rlcourse.
 ROOMS = ("core", "envs", "exact", "equations", "nets", "data", "planning", "algorithms", "results")
 jaxtyping.install_import_hook([f"rlcourse.{room}" for room in ROOMS], "typechecker.check")
+
+
+# Files whose tests start boxed students, look through all processes of the machine or interrupt groups of them:
+# side by side they could find, or slow down, one another's.
+ON_THE_MACHINE = {"test_async_actor_critic", "test_attacks", "test_class", "test_grade", "test_remote", "test_sandbox"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where two processes share the tests (-n 2 --dist loadfile), the files above all go to the same.
+
+    The mark xdist_group, made for this, has no effect in pytest 9.2 with pytest-xdist 3.8, and says nothing.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        """Whole files, so that what a module sets up once is set up once."""
+
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "on the machine" if Path(file).stem in ON_THE_MACHINE else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,12 @@
 """The command line, `rlcourse test`, `rlcourse doctor`, and what `import rlcourse` drags in."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import conftest
 import pytest
 
 from rlcourse import cli, doctor, selftest
@@ -98,6 +101,33 @@ def test_the_stages_leave_no_test_out():
         for browser in (False, True):
             chosen = [text for text in expressions if eval(text, {"slow": slow, "browser": browser})]
             assert len(chosen) == 1, (slow, browser, chosen)
+
+
+def test_two_processes_share_every_stage_but_the_browsers():
+    *shared, browser = selftest.STAGES
+    for stage in shared:
+        at = stage.arguments.index("-n")
+        assert stage.arguments[at:at + 4] == ("-n", "2", "--dist", "loadfile")
+    assert "-n" not in browser.arguments
+
+
+def test_files_that_must_not_meet_go_to_one_process():
+    values = {"dist": "loadfile", "tx": ["2*popen"]}
+    config = SimpleNamespace(getvalue=values.get)
+    scope = conftest.pytest_xdist_make_scheduler(config, None)._split_scope
+    together = {scope(f"tests/{name}.py::test_this[some/where.py::that]") for name in conftest.ON_THE_MACHINE}
+    assert len(together) == 1
+    apart = {scope(f"tests/{name}") for name in ("test_core.py::test_a", "test_a2c.py::test_a", "test_a2c.py::test_b")}
+    assert len(apart) == 2 and not apart & together
+    values["dist"] = "load"
+    assert conftest.pytest_xdist_make_scheduler(config, None) is None
+
+
+def test_the_files_that_must_not_meet_are_known():
+    tests = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py")}
+    assert conftest.ON_THE_MACHINE <= set(tests)
+    signs = re.compile(r"""Path\("/proc|listdir\("/proc|os\.killpg\(|(with|return) open_sandbox\(|psutil\.Process""")
+    assert {name for name, text in tests.items() if signs.search(text)} <= conftest.ON_THE_MACHINE
 
 
 def test_checked_notebooks_are_compared_strictly_on_the_cpu(monkeypatch):

@@ -16,8 +16,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 
 RUN = {"torch", "numpy", "matplotlib", "jupyterlab", "ipywidgets", "ipykernel", "tqdm", "jaxtyping", "gymnasium"}
-CHECKING = {"pytest", "nbval", "nbclient", "nbconvert", "jupytext", "nbformat", "hypothesis", "beartype",
-            "scipy", "pillow", "playwright"}
+CHECKING = {"pytest", "pytest-xdist", "nbval", "nbclient", "nbconvert", "jupytext", "nbformat", "hypothesis",
+            "beartype", "scipy", "pillow", "playwright"}
 
 
 def pins() -> dict[str, str]:
