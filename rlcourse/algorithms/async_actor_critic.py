@@ -1,10 +1,10 @@
-"""Asynchronous advantage actor-critic: several processes improve one set of parameters, nobody waits for anybody.
+"""Asynchronous advantage actor-critic: several processes improve one set of parameters, nobody waits for a rollout.
 
 Mnih and others 2016, "Asynchronous methods for deep reinforcement learning" (A3C). Told in
-lectures/04_actor_critic, section A5. Each worker is a real process with its own environments and its own copy of
-both networks. It reads the shared parameters, collects a short rollout, computes a gradient with its copy, and
-applies it to the shared parameters, which others have changed meanwhile: the gradient is *stale* by as many
-updates. The worker itself is in `async_worker`; how processes start and end in `core.processes`.
+lectures/04_actor_critic, section A5. Each worker is a process (a thread in the paper) with its own environments and
+its own copy of both networks. It reads the shared parameters, collects a short rollout, computes a gradient with
+its copy, and applies it to the shared parameters, which others have changed meanwhile: the gradient is *stale* by
+as many updates. The worker itself is in `async_worker`; how processes start and end in `core.processes`.
 
 | quick facts       |                                                                                   |
 |-------------------|-----------------------------------------------------------------------------------|

@@ -5,7 +5,7 @@ any shape. `value` is V(sₜ); `next_value` is V of the *true* successor, which 
 An end cuts every sum. Where the problem is over (`terminated`, also when the time limit struck at the
 same step) no value follows; where only the time limit cut it (`truncated`), or where the rollout stops,
 the future is worth γ V(sₜ₊₁). Targets are data: no gradient flows through them. With one, the
-regression would also pull V(s') towards V(s), and would be another algorithm.
+regression would also pull γ V(s') towards V(s) − r, and would be another algorithm.
 Derived in lecture 04, sections A1 and A6; the advantage of A6 itself is `returns.gae`.
 """
 

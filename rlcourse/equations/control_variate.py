@@ -1,7 +1,7 @@
 """Critics as baselines: what may be subtracted from a return, and what must then be added back.
 
 The policy gradient at a state is E_{a∼π}[∇log π(a|s) Ψ]. A critic V(s) that does not see the action may be
-subtracted from Ψ as it is, since E_{a∼π}[∇log π(a|s)] V(s) = 0. A critic c(s, a) that sees it removes more
+subtracted from Ψ as it is, since E_{a∼π}[∇log π(a|s)] V(s) = 0. A good critic c(s, a) that sees it removes more
 noise, but E_{a∼π}[∇log π(a|s) c(s, a)] is not 0: it must be added back, from the critic alone, without any
 noise of the rewards. The estimate stays unbiased whatever the critic; a bad one only adds variance.
 Everything is per element, [*B] or [*B, P] with the P parameters of the policy; the loop sums over

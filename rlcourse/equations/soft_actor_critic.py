@@ -58,8 +58,8 @@ def score_actor_loss(log_prob: Float[Tensor, "*B"], q: Float[Tensor, "*B"],
     """−log π(a|s) (Q(s, a) − α log π(a|s) − b(s)) [*B]: the score-function form, to be *minimised*.
 
     a ∼ π(·|s) drawn now, and data; the bracket is data too. The gradient has the same mean as that of
-    `actor_loss` (what is missing, α E ∇log π, is 0), usually a larger variance, and needs no ∇ₐQ:
-    it serves discrete actions as well. `baseline` b is any number that a did not touch, best near V(s).
+    `actor_loss` (what is missing, α E ∇log π, is 0), often a larger variance, and needs no ∇ₐQ:
+    it serves discrete actions as well. `baseline` b is any number that a did not touch, such as an estimate of V(s).
     """
     weight = soft_value(q, log_prob, temperature=temperature)
     if baseline is not None:

@@ -128,7 +128,7 @@ def policy_value(problem: LinearQuadratic, gain: Float[Tensor, "d n"], action_co
 
     P = C + Kᵀ D K + γ (A − BK)ᵀ P (A − BK), a linear equation, and
     v = [α H(Σ) − ½ tr(D Σ) − ½ γ tr(P (B Σ Bᵀ + W))] / (1 − γ), H(Σ) = ½ log det(2πe Σ).
-    Differentiable. Errors: ValueError for a gain with which the discounted cost is infinite.
+    Differentiable. Errors: ValueError unless γ ρ(A − BK)² < 1, which keeps the cost finite wherever one starts.
     """
     require_unit_interval("discount", discount, closed=False)
     require(temperature >= 0, "temperature", "a number of at least 0", temperature)
