@@ -23,6 +23,7 @@ from rlcourse.grading import grade as grading
 from rlcourse.grading.answers import Answers
 from rlcourse.grading.cases import Case, Question, mark
 from rlcourse.grading.check import check
+from rlcourse.grading.exercise import exercise_names
 from rlcourse.grading.grade import grade
 from rlcourse.grading.limits import Limits
 from rlcourse.grading.master import code_sources, read_master
@@ -356,11 +357,9 @@ def test_a_student_sees_reports_and_points(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("sources, options, words", [
-    (["1"], {}, "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, 04_actor_critic, "
-                "got nothing, and the notebook names none"),
+    (["1"], {}, f"--exercise: expected one of {', '.join(exercise_names())}, got nothing, and the notebook names none"),
     ([OURS, 'exercise("01_foundations")'], {}, "names 01_foundations and 02_imitation"),
-    ([OURS], {"exercise": "9"},
-     "--exercise: expected one of 01_foundations, 02_imitation, 03_policy_gradients, 04_actor_critic, got '9'"),
+    ([OURS], {"exercise": "9"}, f"--exercise: expected one of {', '.join(exercise_names())}, got '9'"),
     ([7], {}, "mine.ipynb is a broken notebook: the source of a cell is no text"),
 ])
 def test_a_notebook_that_cannot_be_checked_is_one_line(tmp_path, capsys, sources, options, words):
