@@ -1,6 +1,7 @@
 """DQN: values that can be written down, targets that stand still, runs that do not feel each other, bad input."""
 
 import copy
+import math
 from dataclasses import dataclass, replace
 
 import pytest
@@ -22,15 +23,16 @@ from rlcourse.nets.q_values import DiscreteQNet
 
 F32 = torch.float32
 SHORT = dqn.Config(total_steps=96, random_steps=40, horizon=2, updates=2, batch_size=16, capacity=30,
-                   epsilon_steps=40, polyak_rate=0.5)
+                   learning_rate=2e-3, n_step=3, follow_every=1, polyak_rate=0.5, epsilon_steps=40)
 
 
 def source(env, runs=2, environments=4, seed=0):
     return DynamicsSource(env, runs, environments, random=generator(seed, "source"))
 
 
-def critic(env, runs=2, seed=0, hidden=(16,), net=DiscreteQNet):
-    return net(env.obs_shape[0], env.action_space.n, runs=runs, seed=seed, hidden=hidden, dtype=F32)
+def critic(env, runs=2, seed=0, hidden=(16,), net=DiscreteQNet, activation="relu"):
+    return net(env.obs_shape[0], env.action_space.n, runs=runs, seed=seed, hidden=hidden, activation=activation,
+               dtype=F32)
 
 
 def short(runs=2, config=SHORT, values=None, env=CartPole(), seed=0, **sockets):
@@ -84,9 +86,9 @@ def test_a_students_functions_stand_where_the_librarys_stand(double):
         seen.add(("loss", tuple(q.shape), threshold))
         return td.td_loss(q, target, threshold=threshold)
 
-    config = replace(SHORT, double=double)
+    config = replace(SHORT, double=double, huber=10.0 if double else None)
     own = after(short(config=config, q_target=own_q_target, double_q_target=own_double, td_loss=own_loss))
-    assert seen == {("double" if double else "q", (16,), (16, 2), 0.99), ("loss", (16,), config.huber)}
+    assert seen == {("double" if double else "q", (16,), (16, 2), 0.99), ("loss", (16,), config.huber or math.inf)}
     # The library clips nothing else and draws nothing else; sums in another order may round otherwise.
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(own, after(short(config=config))))
 
@@ -152,6 +154,25 @@ def test_steps_epsilon_and_the_prediction():
     assert [step for step, _ in snapshot.curve] == [step for step, _ in seen]
 
 
+def moves(config) -> list[float]:
+    """The largest change of any parameter in each round, in units of the learning rate."""
+    values = critic(CartPole())
+    before, sizes = [p.detach().clone() for p in values.parameters()], []
+    for _ in short(config=config, values=values):
+        now = [p.detach().clone() for p in values.parameters()]
+        sizes.append(max(float((a - b).abs().max()) for a, b in zip(now, before)) / config.learning_rate)
+        before = now
+    return sizes
+
+
+def test_the_learning_rate_falls_to_zero_and_the_gradient_is_clipped():
+    # Adam moves a parameter by about the learning rate, twice a round; in the last round 8/96 of it are left.
+    sizes = moves(SHORT)
+    assert sizes[0] > 1.5 and sizes[-1] < 0.25
+    # Clipped to far below the 1e-8 that Adam adds to its denominator, it hardly moves anything.
+    assert max(moves(replace(SHORT, clip_norm=1e-12))) < 1e-2
+
+
 def test_the_random_start_takes_all_actions_alike():
     taken = []
 
@@ -170,7 +191,8 @@ def test_the_random_start_takes_all_actions_alike():
 
 
 PROBE = dqn.Config(total_steps=1600, random_steps=400, horizon=4, updates=8, batch_size=32, capacity=200,
-                   learning_rate=1e-2, discount=0.5, n_step=1, polyak_rate=0.1, epsilon_start=0.5, epsilon_end=0.5)
+                   learning_rate=1e-2, discount=0.5, n_step=1, follow_every=1, polyak_rate=0.1, epsilon_start=0.5,
+                   epsilon_end=0.5)
 
 
 def learned(env, config, net=DiscreteQNet, **sockets):
@@ -256,7 +278,7 @@ def test_importance_weights_undo_the_priorities(correction, right):
 def test_cartpole_is_learned_in_every_run():
     env, runs = CartPole(), 4
     best = torch.zeros(runs)
-    for snapshot in dqn.train(source(env, runs, 8), critic(env, runs, hidden=(64, 64)), seed=0):
+    for snapshot in dqn.train(source(env, runs, 8), critic(env, runs, hidden=(64, 64), activation="tanh"), seed=0):
         if snapshot.step % 4096 < 64:
             best = torch.maximum(best, mean_return(episodes(source(env, runs, 10, seed=1), snapshot.policy)))
             if bool((best > 250).all()):
@@ -274,7 +296,7 @@ def test_cartpole_is_learned_in_every_run():
     (lambda: short(values=DiscreteQNet(4, 3, runs=2, seed=0)), "net: expected values of 2 discrete actions, got 3"),
     (lambda: short(config=dqn.Config(random_steps=40, batch_size=64)),
      "batch_size: expected at most the 40 transitions stored at the start, got 64"),
-    (lambda: short(config=replace(SHORT, n_step=11)), "n_step: expected at most the 10 rows stored at the start, got 11"),
+    (lambda: short(config=replace(SHORT, n_step=11)), "n_step: expected at most the 10 rows stored at the start"),
     (lambda: short(q_target=3), "q_target: expected a function, got int"),
 ])
 def test_bad_input_is_one_line_before_training_starts(call, words):

@@ -125,7 +125,8 @@ def test_observations_that_the_network_encodes(make):
     (lambda net: EpsilonGreedy(net, Box(-1.0, 1.0, 2), 0.5), "action_space: expected a finite choice of actions"),
     (lambda net: Boltzmann(net, Discrete(2), 0.0), "temperature: expected a positive number, got 0.0"),
     (lambda net: Boltzmann(net, Discrete(3), 1.0), "net: expected values of 3 discrete actions, got 2"),
-    (lambda net: EpsilonGreedy(net, Discrete(2), 0.5).act(torch.zeros(1, 4, 1, dtype=torch.float64), torch.zeros(1, 4, 1)),
+    (lambda net: EpsilonGreedy(net, Discrete(2), 0.5).act(
+        torch.zeros(1, 4, 1, dtype=torch.float64), torch.zeros(1, 4, 1)),
      r"noise: expected shape \[1, 4, 2\]"),
     (lambda net: EpsilonGreedy(net, Discrete(2), 0.5).run(1), "r: expected a run from 0 to 0, got 1"),
 ])

@@ -162,7 +162,7 @@ def test_the_dtype_is_that_of_the_rewards():
     (lambda replay: n_step_sample(replay, 2, 1, generator(0, "d"), discount=1.1), "discount: expected a number in"),
     (lambda replay: from_window(replay.sample(1, generator(0, "d")).map(lambda value: value[0]), discount=0.9),
      r"window: expected rewards of shape \[n, R, B\], got \[1\]"),
-    (lambda replay: replay.windows_at(torch.tensor([[4], [4]]), 2), "place: expected windows of 2 of the 6 stored rows"),
+    (lambda replay: replay.windows_at(torch.tensor([[4], [4]]), 2), "place: expected windows of 2 of the 6 stored"),
     (lambda replay: replay.windows_at(torch.tensor([[-1], [0]])), "place: expected windows of 1"),
     (lambda replay: replay.windows_at(torch.tensor([[12], [0]])), "place: expected windows of 1"),
     (lambda replay: replay.windows_at(torch.tensor([0, 0])), r"place: expected shape \[2, B\]"),
