@@ -48,7 +48,7 @@ def run_pytest(stage: Stage) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *stage.arguments]
     # Notebooks that are checked remember nothing, and compute where their outputs were computed.
     checking = {"RLCOURSE_DEVICE": "cpu", "RLCOURSE_CHECKING": "1"} if stage.notebooks else {}
-    return subprocess.run(command, cwd=ROOT, env=os.environ | checking).returncode
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"} | checking).returncode
 
 
 def selftest(fast: bool = False, run=run_pytest) -> int:

@@ -147,6 +147,7 @@ def test_checked_notebooks_are_compared_strictly_on_the_cpu(monkeypatch):
     assert "--nbval-lax" in lax and lax[-1] == "exercises"
     assert options["env"]["RLCOURSE_DEVICE"] == "cpu" and options["env"]["RLCOURSE_CHECKING"] == "1"
     assert "RLCOURSE_CHECKING" not in plain["env"]
+    assert all(options["env"]["OMP_NUM_THREADS"] == "1" for _, options in calls)  # two processes, one thread each
 
 
 # rlcourse doctor
