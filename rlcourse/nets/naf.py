@@ -17,22 +17,25 @@ from .mlp import MLP, take_run
 class NAFNet(nn.Module):
     """Q(o, a) = V(o) − ½ (a − μ(o))ᵀ L(o) L(o)ᵀ (a − μ(o)), for R runs: the best action is μ(o), worth V(o).
 
-    One network gives V, μ and the lower triangle of L, whose diagonal is an exponential and so positive. μ is
-    pressed into the box [`low`, `high`]ᴰ by tanh; without `squash` it is the plain output. On linear–quadratic
-    problems the optimal Q has exactly this form: `hidden=()`, `squash=False` and an `encode` that gives the
-    observation with its products represent it. `encode` (optional) turns observations [R, B, …] into the
-    network's vectors [R, B, O]. It acts like a `Policy`: `act`, `copy`, `run`. Gu, Lillicrap, Sutskever, Levine
-    2016, "Continuous deep Q-learning with model-based acceleration". (Lecture 05b, Q8.)
+    One network gives V, μ and the lower triangle of L, whose diagonal is `least_diagonal` + softplus: positive. The
+    gradient of μ is L Lᵀ times an error: where actions seem to matter little, a fit without that floor flattens
+    L to nothing, and μ then stands still wherever it is. (The paper has an exponential and no floor.) μ is pressed
+    into the box [`low`, `high`]ᴰ by tanh; without `squash` it is the plain output. On linear–quadratic problems
+    the optimal Q has exactly this form: `hidden=()`, `squash=False` and an `encode` that gives the observation
+    with its products represent it. `encode` (optional) turns observations [R, B, …] into the network's
+    vectors [R, B, O]. It acts like a `Policy`: `act`, `copy`, `run`. Gu, Lillicrap, Sutskever, Levine 2016,
+    "Continuous deep Q-learning with model-based acceleration". (Lecture 05b, Q8.)
     """
 
     def __init__(self, obs_size: int, action_size: int, *, runs: int, seed: int, low: float = -1.0,
                  high: float = 1.0, hidden: tuple[int, ...] = (64, 64), activation: str = "relu",
-                 squash: bool = True, encode: Callable[[Tensor], Tensor] | None = None,
-                 dtype: torch.dtype = torch.float64):
+                 squash: bool = True, least_diagonal: float = 0.3,
+                 encode: Callable[[Tensor], Tensor] | None = None, dtype: torch.dtype = torch.float64):
         super().__init__()
         require(low < high, "low", f"a number below high = {high}", low)
         self.obs_size, self.action_size, self.low, self.high = obs_size, action_size, low, high
-        self.noise_size, self.squash, self.encode = 0, squash, encode
+        require(least_diagonal >= 0, "least_diagonal", "a number of at least 0", least_diagonal)
+        self.noise_size, self.squash, self.least_diagonal, self.encode = 0, squash, least_diagonal, encode
         outputs = 1 + action_size + action_size * (action_size + 1) // 2
         self.net = MLP((obs_size, *hidden, outputs), runs=runs, seed=seed, name="normalised advantage",
                        activation=activation, output_scale=0.1, dtype=dtype)
@@ -52,7 +55,7 @@ class NAFNet(nn.Module):
         size = self.action_size
         outputs = self.net(obs if self.encode is None else self.encode(obs))
         value, raw, diagonal, below = outputs.split([1, size, size, size * (size - 1) // 2], -1)
-        cholesky = torch.diag_embed(diagonal.exp())
+        cholesky = torch.diag_embed(self.least_diagonal + nn.functional.softplus(diagonal))
         row, column = torch.tril_indices(size, size, -1, device=obs.device)
         cholesky[..., row, column] = below  # row by row: (1, 0), (2, 0), (2, 1), …
         return value.squeeze(-1), into_box(raw, self.low, self.high) if self.squash else raw, cholesky
