@@ -66,6 +66,12 @@ def with_answer(name: str, source: str) -> dict:
     return namespace
 
 
+def touched(name: str, namespace: dict) -> list:
+    """The questions of which an answer has replaced a function. The others hold the solution's own, marked below."""
+    return [question for question in questions(name)
+            if any(namespace.get(each) is not solved(name)[each] for each in question.functions)]
+
+
 def cases_of(question, seed=0):
     return [*question.values, *question.properties, *question.seeded(seed)]
 
@@ -104,7 +110,9 @@ def test_the_blank_earns_nothing_and_says_so(name):
 @pytest.mark.parametrize("name, wrong", WRONG.values(), ids=WRONG)
 def test_a_wrong_answer_loses_points_and_is_told_why(name, wrong):
     namespace = with_answer(name, wrong.source)
-    for question in questions(name):
+    marked = touched(name, namespace)
+    assert wrong.question in [question.id for question in marked]
+    for question in marked:
         visible = mark(question, Answers(namespace))
         if question.id == wrong.question:
             assert visible.earned <= wrong.at_most < question.points, visible
@@ -118,7 +126,9 @@ def test_a_wrong_answer_loses_points_and_is_told_why(name, wrong):
 @pytest.mark.parametrize("name, right", RIGHT.values(), ids=RIGHT)
 def test_another_right_answer_earns_full_marks(name, right):
     namespace = with_answer(name, right.source)
-    for question in questions(name):
+    marked = touched(name, namespace)
+    assert right.question in [question.id for question in marked]
+    for question in marked:
         for seed in SEEDS if question.id == right.question else SEEDS[:1]:
             report = mark(question, Answers(namespace), seed)
             assert report.full, report
