@@ -31,6 +31,7 @@ from ..data.replay import Replay
 from ..data.rollout import rollout
 from ..data.sources import Source
 from ..equations import td
+from ..equations.q_policies import linear_schedule
 from ..nets.optim import Adam, descend
 from ..nets.q_actors import EpsilonGreedy
 from ..nets.q_values import follow
@@ -160,8 +161,8 @@ def _rounds(source, policy, config, seed, rows, q_target, double_q_target, td_lo
             policy.epsilon = 1 - 1 / source.action_space.n  # all actions alike
             batch = rollout(source, policy, rows, random=explore)
         else:
-            fallen = min(max(0.0, (step - config.random_steps) / config.epsilon_steps), 1.0)
-            policy.epsilon = config.epsilon_start + (config.epsilon_end - config.epsilon_start) * fallen
+            policy.epsilon = linear_schedule(max(0, step - config.random_steps), start=config.epsilon_start,
+                                             end=config.epsilon_end, steps=config.epsilon_steps)
             batch = rollout(source, policy, config.horizon, random=explore)
         replay.add(batch)
         step += batch.reward.shape[0] * source.environments

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from ..core.check import require, require_unit_interval
 from ..core.spaces import Discrete
+from ..equations.q_policies import boltzmann_probs
 from .inputs import require_noise
 
 
 class EpsilonGreedy(nn.Module):
     """With probability ε one of the actions that are *not* greedy, all alike; else the greedy one.
 
-    This is `equations.q_policies.epsilon_greedy_probs`. ε = (A − 1)/A makes all actions equally likely. Of equal
+    The probabilities are those of `equations.q_policies.epsilon_greedy_probs`. ε = (A − 1)/A makes all actions equally likely. Of equal
     values the first counts as greedy. `net` gives [R, N, A], such as `DiscreteQNet`. `noise_size` 2.
     Errors: ValueError for an action space that is not the network's, or ε outside [0, 1].
     """
@@ -59,7 +60,7 @@ class EpsilonGreedy(nn.Module):
 class Boltzmann(nn.Module):
     """π(a|o) = exp(Q(o, a)/temperature) / Σ exp(Q(o, ·)/temperature): what is nearly as good is tried nearly as often.
 
-    This is `equations.q_policies.boltzmann_probs`; the temperature has the unit of the values. `noise_size` 1.
+    The probabilities are those of `equations.q_policies.boltzmann_probs`; the temperature has the unit of the values. `noise_size` 1.
     Errors: ValueError for an action space that is not the network's, or a temperature that is not positive.
     """
 
@@ -81,7 +82,7 @@ class Boltzmann(nn.Module):
         values = self.net(obs)
         if noise is None:
             return values.argmax(-1)
-        below = (values / self.temperature).softmax(-1).cumsum(-1)
+        below = boltzmann_probs(values, temperature=self.temperature).cumsum(-1)
         # The first action whose cumulative probability exceeds the uniform; rounding may leave the last below 1.
         return (require_noise(noise, values, 1) >= below).sum(-1).clamp(max=self.action_space.n - 1)
 
