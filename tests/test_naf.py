@@ -63,8 +63,8 @@ def test_a_parabola_by_hand():
     with torch.no_grad():
         ours.net.weights[0].zero_()
         # V = 5, μ = (1, −1), L = ((2, 0), (−1, 3)): softplus(log(eˣ − 1)) = x.
-        ours.net.biases[0][0, 0] = torch.tensor([5.0, 1.0, -1.0, math.log(math.expm1(2)), math.log(math.expm1(3)), -1.0],
-                                                 dtype=double)
+        roots = math.log(math.expm1(2)), math.log(math.expm1(3))
+        ours.net.biases[0][0, 0] = torch.tensor([5.0, 1.0, -1.0, *roots, -1.0], dtype=double)
     # a − μ = (1, 2): Lᵀ(1, 2) = (2 − 2, 6), and 5 − ½ (0 + 36) = −13.
     q = ours.q(torch.zeros(1, 1, 1, dtype=double), torch.tensor([[[2.0, 1.0]]], dtype=double))
     assert float(q.detach()) == pytest.approx(-13.0, abs=1e-12)
@@ -260,7 +260,8 @@ def test_the_pendulum_is_swung_up_in_nearly_every_run():
     (lambda: naf.Config(exploration_noise=-0.1), "exploration_noise: expected a number of at least 0, got -0.1"),
     (lambda: NAFNet(1, 1, runs=1, seed=0, low=2.0), "low: expected a number below high = 1.0, got 2.0"),
     (lambda: NAFNet(1, 1, runs=1, seed=0, least_diagonal=-1.0), "least_diagonal: expected a number of at least 0"),
-    (lambda: naf.train(source(CartPole()), net(Pendulum()), seed=0), r"source: expected actions in a Box, got Discrete"),
+    (lambda: naf.train(source(CartPole()), net(Pendulum()), seed=0),
+     r"source: expected actions in a Box, got Discrete"),
     (lambda: short(Pendulum(), net(Pendulum(), runs=3)), "net: expected 2 runs, as many as the source, got 3"),
     (lambda: short(Pendulum(), NAFNet(3, 2, runs=2, seed=0)), "net: expected actions of size 1, got 2"),
     (lambda: short(Pendulum(), NAFNet(3, 1, runs=2, seed=0)),
