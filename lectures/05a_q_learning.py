@@ -1,0 +1,855 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lecture 05a · Q-learning: no policy, only values
+#
+# In lecture 04 an actor did what a critic said. The critic knew which action is best: it had a number for each of them. So why
+# keep an actor at all? Take the largest number, and be done.
+#
+# That is the idea of this lecture, and it is one line long. From it follows the strangest freedom of reinforcement learning: one
+# can learn what is best from the record of somebody who did something else. And from it follows trouble. The line is not the
+# gradient of anything, its errors can feed on themselves, and with networks nothing guarantees that it converges. We derive
+# the line, prove when it works, make it explode, and then build what is used in practice to hold it together: a replay, and a
+# target that stands still.
+#
+# **You need** values, contractions and the performance-difference lemma from lecture 01 (F5, F7), and from lecture 04 the
+# bootstrapped target (A1), the two kinds of ends (A3) and the replay (A8).
+#
+# **You will be able to**
+#
+# - say why one learns $Q$ and not $V$ when there are only samples;
+# - say what "off-policy" buys, and what each rule of learning converges to;
+# - prove that a backup contracts and that a projection does not expand, and show that both together can explode;
+# - explain to a friend why Q-learning is not gradient descent, and why the moving target is another matter;
+# - build a DQN, and say of each of its parts which trouble it is there for.
+
+# %%
+from rlcourse.notebook import start
+
+start()
+
+# %% [markdown]
+# ## Q1 From policy iteration to Q-learning
+#
+# ### The policy is an argmax
+#
+# Suppose that we know $A^\pi$, the advantages of some policy. Let $\pi'$ take, in every state, an action that maximises
+# $A^\pi(s, a)$. Is $\pi'$ better? The performance-difference lemma (F7) says by how much:
+#
+# $$J(\pi') - J(\pi) = \mathbb E_{\pi'}\Big[\sum_{t} \gamma^t A^\pi(s_t, a_t)\Big] .$$
+#
+# The average $\sum_a \pi(a \mid s) A^\pi(s, a)$ is zero, so the *largest* advantage in a state is at least zero. Every term
+# of the sum is therefore $\ge 0$: **the greedy policy is at least as good, from every start.** If no advantage is positive
+# anywhere, then $V^\pi = \max_a Q^\pi$, which is the equation of the best policy, and we are done.
+#
+# Nothing in this argument asks for a network with the name $\pi$. "Evaluate, then take the argmax" is a whole algorithm, *policy iteration*
+# (F5), and since $A^\pi(s,a) = Q^\pi(s,a) - V^\pi(s)$, and $V^\pi(s)$ is the same for all actions, the argmax of $Q^\pi$ will do.
+#
+# Why evaluate to the end, if the policy changes anyway? **Value iteration** does one backup and takes the maximum at once:
+#
+# $$V(s) \leftarrow \max_a \Big( r(s,a) + \gamma\, \mathbb E_{s' \sim p(\cdot \mid s, a)}\big[V(s')\big] \Big) . \tag{V}$$
+#
+# With many states $V$ is a function with parameters, and the arrow a regression on the right-hand sides: **fitted value iteration**.
+#
+# ### Why Q and not V
+#
+# Look at (V) with the eyes of somebody who has no model. The maximum stands *outside* the expectation. To compute it one
+# must try every action in the same state, each often enough to know its expectation. A record of experience, $(s, a, r, s')$, holds one action
+# and one outcome.
+#
+# Write the same equation for $Q$, the content of the bracket, and the maximum moves *inside*:
+#
+# $$Q(s, a) \leftarrow r(s,a) + \gamma\, \mathbb E_{s' \sim p(\cdot \mid s, a)}\big[\max_{a'} Q(s', a')\big] . \tag{Q}$$
+#
+# Now there is an expectation on the outside, and an expectation is what a sample estimates. (The sampled $s'$ replaces the
+# expectation over $s'$; the maximum replaces the policy's average over $a'$.) For one transition the number
+#
+# $$y = r + \gamma\,(1 - \text{terminated})\, \max_{a'} Q(s', a') \tag{target}$$
+#
+# has exactly (Q) as its mean, **whoever chose $a$ and why**: $r$ and $s'$ depend on $(s, a)$ alone, and $a$ is an argument of $Q$. It is called
+# the *off-policy* target, since the policy that acted does not occur in it.
+#
+# The difference can be seen in numbers. In the two rooms of lecture 03 (two actions, each with two possible outcomes) we iterate three maps to their fixed
+# points: (V) with its expectations; (V) as a learner would have it that tries each action once and takes the larger result; and (Q), one sample at a time.
+# For the latter two we compute the mean over all outcomes, so what differs from $V^*$ is bias and not noise.
+#
+# *Read the code:* [`two_rooms`](../rlcourse/envs/two_rooms.py), [`value_iteration`](../rlcourse/exact/evaluation.py), [`q_from_value`](../rlcourse/exact/evaluation.py),
+# [`q_target`](../rlcourse/equations/td.py) (the target above).
+
+# %%
+import numpy as np
+import torch
+
+from rlcourse.envs.two_rooms import two_rooms
+from rlcourse.equations.td import q_target
+from rlcourse.exact.evaluation import q_from_value, value_iteration
+
+rooms, chance, pay = two_rooms(), two_rooms().transition_probs, two_rooms().reward_table
+best_value, _ = value_iteration(rooms, 0.9)
+goes_on = torch.tensor(False)
+sampled_v, q_values = torch.zeros(2).double(), torch.zeros(2, 2).double()
+for _ in range(300):
+    # (V) from samples: the mean, over one outcome j of action 0 and one outcome k of action 1, of the larger result
+    result = pay[:, :, None] + 0.9 * sampled_v
+    larger = torch.maximum(result[:, 0, :, None], result[:, 1, None, :])
+    sampled_v = torch.einsum("sj,sk,sjk->s", chance[:, 0], chance[:, 1], larger)
+    # (Q) from samples: the mean, over one outcome j, of the target
+    targets = q_target(pay[:, :, None].expand(2, 2, 2), q_values.expand(2, 2, 2, 2), goes_on.expand(2, 2, 2),
+                       discount=0.9)
+    q_values = (chance * targets).sum(-1)
+for name, value in (("V*", best_value), ("(V), each action tried once", sampled_v), ("max of (Q)", q_values.amax(-1))):
+    print(f"{name:28} room 0 {value[0]:7.3f}   room 1 {value[1]:7.3f}")
+
+# %% [markdown]
+# The maximum of noisy results is larger than the maximum of their means, and (V) from samples believes it. (Q) is right: its samples are averaged *before*
+# the maximum of the next round. (They are averaged because there is a table and we took exact means. Where $Q$ itself is noisy the same bias comes back through the back door;
+# lecture 05b begins there.)
+#
+# ### Fitted Q-iteration
+#
+# With (target) the whole of reinforcement learning becomes a sequence of regressions (Ernst, Geurts and Wehenkel 2005; with networks Riedmiller 2005):
+#
+# 1. take a batch of transitions $(s_i, a_i, r_i, s'_i)$, from anywhere;
+# 2. make a target for each: $y_i = r_i + \gamma\,(1 - \text{terminated}_i)\, \max_{a'} Q(s'_i, a')$;
+# 3. regress: $Q \leftarrow \arg\min_Q \sum_i \big(Q(s_i, a_i) - y_i\big)^2$;
+# 4. go back to 2 (or to 1, for more data).
+#
+# The reward and the discount are in the target, the flag decides whether anything follows; some notes lose one of the three on the way. And mind the nesting: the *inner* loop, inside step 3, makes gradient
+# steps towards targets that stand still; each turn of the *outer* loop makes new targets, and lets a reward count one step further back.
+#
+# Nobody acts in steps 2 to 4. So let somebody act who knows nothing at all. On the [`cliff`](../rlcourse/envs/maps.py) (Sutton and Barto 2018, example 6.6) a step costs 1, a fall off
+# the edge 100 and puts one back to the start, and the goal ends the episode. An aimless walker takes random steps. From its record, fitted Q-iteration with a
+# table finds a policy that the walker would not recognise. What the policy is worth from the start is computed exactly; $\gamma = 0.95$.
+#
+# *Read the code:* [`fitted_q`](../rlcourse/algorithms/fitted_q.py) with [`LinearQ`](../rlcourse/algorithms/fitted_q.py) and [`pair_features`](../rlcourse/algorithms/fitted_q.py) (a table), [`rollout`](../rlcourse/data/rollout.py),
+# [`DynamicsSource`](../rlcourse/data/sources.py), [`samples_by_run`](../rlcourse/core/runs.py), [`generator`](../rlcourse/core/seeding.py), [`greedy_policy`](../rlcourse/exact/evaluation.py), [`policy_evaluation`](../rlcourse/exact/evaluation.py).
+
+# %%
+from rlcourse.algorithms import fitted_q
+from rlcourse.algorithms.fitted_q import LinearQ, pair_features
+from rlcourse.core.runs import samples_by_run
+from rlcourse.core.seeding import generator
+from rlcourse.data.rollout import rollout
+from rlcourse.data.sources import DynamicsSource
+from rlcourse.envs.maps import cliff
+from rlcourse.exact.evaluation import greedy_policy, policy_evaluation
+
+discount, runs = 0.95, 8
+edge = cliff()
+world, states = edge.mdp, edge.mdp.num_states
+
+
+def worth(policy):
+    return float(world.initial @ policy_evaluation(world, policy, discount))
+
+
+def aimless_record(steps):
+    """What eight independent learners get: the record of eight aimless walkers each, [8, 8 · steps, …]."""
+    luck = generator(0, "aimless steps")
+    source = DynamicsSource(world, runs, 8, random=generator(0, "cliff"), time_limit=100, dtype=torch.float64)
+    return rollout(source, lambda s: torch.randint(4, s.shape, generator=luck), steps).map(samples_by_run)
+
+
+cliff_value, _ = value_iteration(world, discount)
+cliff_q = q_from_value(world, cliff_value, discount)
+print(f"the best policy is worth {worth(greedy_policy(cliff_q)):.2f}, the aimless one {worth(torch.full((states, 4), 0.25).double()):.1f}")
+print("a policy that walks on for ever without a fall is worth -1 / (1 - 0.95) = -20")
+print("               pairs seen   worst, median and best of the 8 greedy policies")
+print("transitions    (of 148)     first table 0              first table -20")
+for steps in (500, 2000, 16000):
+    record, line = aimless_record(steps), ""
+    for first in (0.0, -20.0):
+        table = LinearQ(pair_features(states, 4), torch.full((runs, states * 4), first).double())
+        *_, last = fitted_q.train(record, table, fitted_q.Config(iterations=60, discount=discount))
+        found = sorted(worth(policy) for policy in greedy_policy(table.q_values))
+        line += f"{found[0]:8.1f} {np.median(found):7.1f} {found[-1]:6.1f}    "
+    pairs = np.mean([len(torch.unique(s * 4 + a)) for s, a in zip(record.obs, record.action)])
+    print(f"{8 * steps:11,} {pairs:11.1f}  {line}")
+
+# %% [markdown]
+# From nothing but random steps, all eight learners find the best policy, along the very edge that the walker fell off again and again. It was not imitated; the record was only asked what each step leads to.
+#
+# **Where this breaks.** Look at the shorter records. A pair that is not in them keeps the value it had at first, and a maximum looks for exactly
+# such values: a table that begins at 0, better than anything that is true here, sends some policies over the edge, because nobody ever stepped off at that place. With a table that begins low
+# they are only lost. This will be the main trouble of lecture 10, where no new data can be had.
+#
+# ### Online Q-learning, and what it means to be off-policy
+#
+# At the other end of the scale, take *one* transition, make *one* step of the regression towards its target, and forget it (Watkins 1989):
+#
+# $$Q(s, a) \leftarrow Q(s, a) + \alpha\, \big( y - Q(s, a) \big) . $$
+#
+# Who acts? Somebody who mostly takes the greedy action and sometimes another one (with probability $\varepsilon$; Q3). That somebody has a next action $a'$ as well, and there are three things to write behind $r + \gamma$:
+#
+# | rule | value of the next state | asks |
+# |---|---|---|
+# | **SARSA** (Rummery and Niranjan 1994) | $Q(s', a')$, the action taken | what is it worth if I go on as I do? |
+# | **expected SARSA** (van Seijen et al. 2009) | $\sum_{a'} \pi(a' \mid s')\, Q(s', a')$ | the same for a given $\pi$, here $\varepsilon$-greedy, whoever acts |
+# | **Q-learning** | $\max_{a'} Q(s', a')$ | what is it worth if I stop exploring? |
+#
+# SARSA is on-policy: its $a'$ comes with the data. The other two compute their average or their maximum *from $s'$ on*, and are off-policy.
+#
+# All three on the cliff, each acting for itself with $\varepsilon = 0.1$. What should come out can be computed: Q-learning goes to $Q^*$. The best that one can do *while exploring* is
+# the best policy of a shakier world, in which every chosen action is replaced by another one with probability $\varepsilon$.
+#
+# *Read the code:* [`q_learning`](../rlcourse/algorithms/q_learning.py), [`epsilon_greedy_probs`](../rlcourse/equations/q_policies.py), [`mean_interval`](../rlcourse/results/intervals.py),
+# [`compare`](../rlcourse/plots/learning.py), [`maps_figure`](../rlcourse/plots/foundations.py).
+
+# %%
+from dataclasses import replace
+
+from rlcourse.algorithms import q_learning
+from rlcourse.equations.q_policies import epsilon_greedy_probs
+from rlcourse.plots.foundations import maps_figure
+from rlcourse.plots.learning import compare
+from rlcourse.results.intervals import mean_interval
+
+epsilon = 0.1
+mixed = (1 - epsilon - epsilon / 3) * torch.eye(4).double() + epsilon / 3  # row: chosen, column: taken
+shaky = replace(world, transition_probs=torch.einsum("ab,sbn->san", mixed, world.transition_probs),
+                reward_table=world.reward_table @ mixed.T)
+shaky_q = q_from_value(world, value_iteration(shaky, discount)[0], discount)  # the first action as chosen, then shaky
+tables, training = {}, {}
+print("worth from the start:         acting greedily     and while exploring")
+for name, q in (("exact: Q*", cliff_q), ("exact: best while exploring", shaky_q)):
+    print(f"{name:29} {worth(greedy_policy(q)):7.2f} {worth(epsilon_greedy_probs(q, epsilon=epsilon)):21.2f}")
+for rule, name in (("q", "Q-learning"), ("sarsa", "SARSA"), ("expected_sarsa", "expected SARSA")):
+    source = DynamicsSource(world, runs, 8, random=generator(0, "cliff"), time_limit=1000, dtype=torch.float64)
+    config = q_learning.Config(rule=rule, total_steps=64_000, report_every=1600, discount=discount,
+                               epsilon=epsilon, learning_rate=0.1)
+    *_, last = q_learning.train(source, states, config, seed=0)
+    tables[name], training[name] = last.q_values, last.curve
+    print(f"{name:20}", end="")
+    for policies in (greedy_policy(last.q_values), epsilon_greedy_probs(last.q_values, epsilon=epsilon)):
+        mean, low, high = mean_interval(np.array([worth(policy) for policy in policies]))
+        print(f"  {mean:6.2f} [{low:6.2f}, {high:6.2f}]", end="")
+    print()
+
+# %%
+directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+
+
+def arrows(q):
+    on_the_way = greedy_policy(q) * (~world.terminal[:, None])
+    return edge.picture((on_the_way @ directions).T).movedim(0, -1).numpy()
+
+
+shown = {name: tables[name][0] for name in ("Q-learning", "SARSA")}
+figure = maps_figure({f"{name}, run 0": edge.picture(q.amax(-1)).clamp(min=-20).numpy() for name, q in shown.items()},
+                     label="largest Q", start=(3, 0), goal=(3, 11), arrows=[arrows(q) for q in shown.values()],
+                     size=(9.5, 2.2))
+figure.set_label("Two maps of the cliff with the largest Q in every cell and arrows for the greedy action: after "
+                 "Q-learning they lead along the edge, after SARSA they keep away from it")
+figure
+
+# %% tags=["unstable-picture"]
+compare(training, "Return while learning on the cliff, exploration included", threshold=None, estimator="mean")
+
+# %% [markdown]
+# **What to notice.**
+#
+# 1. Q-learning finds the shortest way, along the edge, and falls off it again and again while it explores. SARSA and expected SARSA know that they explore, and keep away. They earn more *while learning*; greedily, at the end, Q-learning's way is the better one.
+#    Neither is wrong. They answer different questions.
+# 2. SARSA's and expected SARSA's policies are worth, while exploring, about as much as the best. (Expected SARSA walks one row nearer to the edge than the exact solution. While exploring the two ways differ by less than a tenth, and a constant step size cannot tell them apart.)
+# 3. The curves say how the actors fare, and not how good the learned policies are. Off-policy, these are two things.
+#
+# What does "off-policy" buy, then? Let all three learn from the *same* data, those of the aimless walker, with step sizes that fall. Each of the three has an exact table that it should go to, and two others.
+
+# %%
+aimless = torch.full((states, 4), 0.25, dtype=torch.float64)
+aimless_q = q_from_value(world, policy_evaluation(world, aimless, discount), discount)
+on_the_way = ~world.terminal
+exact_tables = {"Q*": cliff_q, "Q of the best ε-greedy": shaky_q, "Q of the walker": aimless_q}
+
+
+def distance(first, second):
+    """Root mean square difference over all states but the goal, and all actions."""
+    return (first - second)[..., on_the_way, :].square().mean((-2, -1)).sqrt()
+
+
+print("distance to: ", "".join(f"{name:>30}" for name in exact_tables))
+for rule, name in (("q", "Q-learning"), ("expected_sarsa", "expected SARSA"), ("sarsa", "SARSA")):
+    source = DynamicsSource(world, runs, 128, random=generator(0, "cliff"), time_limit=100, dtype=torch.float64)
+    config = q_learning.Config(rule=rule, total_steps=384_000, report_every=384_000, discount=discount,
+                               epsilon=epsilon, rate_offset=20.0)
+    *_, last = q_learning.train(source, states, config, seed=0, behaviour=aimless)
+    print(f"{name:14}", end="")
+    for exact in exact_tables.values():
+        mean, low, high = mean_interval(distance(last.q_values, exact).numpy())
+        print(f"{mean:10.2f} [{low:7.2f}, {high:7.2f}]", end="")
+    print()
+
+# %% [markdown]
+# The same record, three questions, three answers. Q-learning reads the best behaviour out of it, expected SARSA the best $\varepsilon$-greedy one, and SARSA can only say what it is like to be the walker (and is the
+# last to arrive: its targets are the noisiest, with falls of −100 in their luck). So off-policy learning can use old data, other people's data, data collected for another goal; and it can explore as wildly as it likes without
+# being misled about the goal. SARSA has to become greedy to learn what greedy is worth.
+#
+# **Where this breaks.** All of this was in a table, where every pair has a number of its own. Now for everything else.
+
+# %% [markdown]
+# ## Q2 What converges and what diverges
+#
+# ### Two operators, two norms
+#
+# A round of fitted Q-iteration is two steps. The **backup** makes targets, $(\mathcal T Q)(s,a) = r(s,a) + \gamma\, \mathbb E\big[\max_{a'} Q(s', a')\big]$. The **projection** $\Pi$ replaces them by the nearest function that the
+# approximator can represent. So a round is $Q \leftarrow \Pi \mathcal T Q$. Look at each alone.
+#
+# *The backup is a $\gamma$-contraction in the $\infty$-norm,* $\|x\|_\infty = \max |x|$. Take any $Q, Q'$ and any pair:
+#
+# $$\begin{aligned}
+# |\mathcal T Q - \mathcal T Q'|(s,a) &= \gamma\, \Big|\mathbb E\big[\max_{a'} Q(s', a') - \max_{a'} Q'(s', a')\big]\Big| \\
+#   &\le \gamma\, \mathbb E\big[\max_{a'} |Q - Q'|(s', a')\big] \;\le\; \gamma\, \|Q - Q'\|_\infty .
+# \end{aligned}$$
+#
+# The reward cancels; two maxima differ by at most the largest difference (F5); an average is at most the maximum. ∎ So in a table, where $\Pi$ does nothing, the rounds
+# converge to $Q^*$.
+#
+# *The projection is a non-expansion in a 2-norm.* Let the approximation be linear, $V = \Phi w$ with a row $\phi(s)$ of features for each state (or pair). Let $d(s)$ be the share of state $s$ in the data, and $\|x\|_d^2 = \sum_s d(s)\, x(s)^2$.
+# Least squares takes the point $\Pi y$ of the plane $\{\Phi w\}$ that is nearest to $y$ in this norm. What is left over, $y - \Pi y$, is orthogonal to the plane, and by Pythagoras
+#
+# $$\|\Pi y\|_d^2 = \|y\|_d^2 - \|y - \Pi y\|_d^2 \;\le\; \|y\|_d^2 .$$
+#
+# $\Pi$ is linear, so the same holds for differences: $\|\Pi y - \Pi y'\|_d \le \|y - y'\|_d$. ∎ (A non-expansion, not a contraction: points in the plane stay where they are.)
+#
+# One shrinks distances, the other does not stretch them. But **in different norms**. What the first gains in one norm the second may lose in that norm, and more. Nothing in the two proofs excludes it. Does it happen?
+#
+# ### The smallest divergence
+#
+# Two states, one parameter, and $V = (w,\, 2w)$ (Tsitsiklis and Van Roy 1996). One action leads to the first state, the other to the second. Nothing is ever paid: the truth is $V = 0$, and $w = 0$ represents it exactly. We ask for the value of the policy that
+# always goes to the second state, with data in which both states are equally frequent.
+#
+# The targets are $\gamma \cdot 2w$ in both states. Least squares minimises $(w' - 2\gamma w)^2 + (2w' - 2\gamma w)^2$; setting the derivative to zero, $5 w' = 6 \gamma w$, that is
+#
+# $$w \;\leftarrow\; \tfrac{6}{5}\, \gamma\, w .$$
+#
+# For $\gamma > 5/6$ every regression, solved to perfection, with infinitely many data, leads further away. The largest error in the targets shrinks by $\gamma$, the least squares error is minimal, and both together explode. Here it is in the plane of $(V_1, V_2)$, for $\gamma = 0.95$: the backup leads off the line of what $w$ can represent, the projection
+# back onto it ([`two_state`](../rlcourse/envs/divergence.py), [`policy_backup_matrix`](../rlcourse/exact/operators.py), [`projection`](../rlcourse/exact/operators.py), [`operator_norm`](../rlcourse/exact/operators.py), [`fitted_iteration`](../rlcourse/exact/operators.py),
+# [`panels`](../rlcourse/plots/curves.py)).
+
+# %%
+from rlcourse.envs.divergence import two_state
+from rlcourse.exact.operators import fitted_iteration, operator_norm, policy_backup_matrix, projection
+from rlcourse.plots.curves import panels
+
+pair = two_state(discount=0.95)
+backup = policy_backup_matrix(pair.mdp, pair.evaluation, pair.discount)  # V ↦ matrix V + vector
+shares = {"both states alike": pair.state_weights, "nearly all in the second": torch.tensor([0.01, 0.99]).double()}
+plots = []
+for name, share in shares.items():
+    onto = projection(pair.features, share)
+    print(f"{name:25} backup, ∞-norm: {operator_norm(backup.matrix):.3f}   projection, 2-norm: "
+          f"{operator_norm(onto, share):.3f}   factor of w: {float(fitted_iteration(backup, pair.features, share).matrix):.3f}")
+    path = [pair.features[:, 0]]
+    for _ in range(6):
+        path += [backup.matrix @ path[-1], onto @ backup.matrix @ path[-1]]
+    top = float(max(point.max() for point in path))
+    plots.append({"title": f"Data: {name}", "xlabel": "V(first state)", "ylabel": "V(second state)",
+                  "series": {"what w can represent": ([0, top / 2], [0, top]),
+                             "backup, projection, backup, …": tuple(torch.stack(path).T.numpy()),
+                             "the start, w = 1": ([0.97, 1.03], [2.0, 2.0])}})
+panels(plots, size=(10, 3.6))
+
+# %% [markdown]
+# On the left each backup is a horizontal step to the right, onto the diagonal, where both values are $\gamma \cdot 2w$, and each projection returns to a higher point than before. On the right the second state, of which the first borrows its value, counts nearly alone; the path comes down.
+#
+# ### On-policy it is a contraction
+#
+# On the right the data were nearly those of the policy in question, which is always in the second state. That is no coincidence. Let $d = \mu_\pi$ be the *stationary* distribution of the policy that is evaluated. Then the backup of *that policy*, $V \mapsto r_\pi + \gamma P_\pi V$, contracts in the very norm of the projection:
+#
+# $$\begin{aligned}
+# \|P_\pi x\|_\mu^2 &= \sum_s \mu(s) \Big(\sum_{s'} P_\pi(s, s')\, x(s')\Big)^2 \\
+#   &\le \sum_s \mu(s) \sum_{s'} P_\pi(s, s')\, x(s')^2 = \sum_{s'} \mu(s')\, x(s')^2 = \|x\|_\mu^2 .
+# \end{aligned}$$
+#
+# The inequality is Jensen's, and the next step is what "stationary" means: $\sum_s \mu(s) P_\pi(s, s') = \mu(s')$. ∎ So $\|\Pi\, \mathcal T^\pi x - \Pi\, \mathcal T^\pi y\|_\mu \le \gamma\, \|x - y\|_\mu$, for any features whatever (Tsitsiklis and Van Roy 1997).
+#
+# The proof needs data and target to belong to the same policy. A learner with the **max** in its target never fulfils it: it evaluates the greedy policy, while an exploring one collects. How much exploration is too much? In the two states, let the data come from an $\varepsilon$-greedy actor, and compare both targets, exactly, with $\gamma = 0.99$.
+# (For $w > 0$ the second state is the better one, and the maximum over the next state is $2w$.)
+#
+# *Read the code:* [`stationary_distribution`](../rlcourse/exact/stationary.py), [`curves`](../rlcourse/plots/curves.py), [`random_mdp`](../rlcourse/envs/random_problems.py), [`random_policy`](../rlcourse/envs/random_problems.py), [`spectral_radius`](../rlcourse/exact/operators.py).
+
+# %%
+from rlcourse.exact.stationary import stationary_distribution
+from rlcourse.plots.curves import curves
+
+pair = two_state(discount=0.99)
+prefers_second = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)  # Q(s, a) up to a factor, for w > 0
+exploring = np.linspace(0, 0.5, 51)
+factors = {"greedy target (the max)": [], "target of the policy that acts": []}
+for share in exploring:
+    actor = epsilon_greedy_probs(prefers_second, epsilon=share)
+    visits = stationary_distribution(pair.mdp, actor)
+    for name, evaluated in zip(factors, (pair.evaluation, actor)):
+        one_round = fitted_iteration(policy_backup_matrix(pair.mdp, evaluated, 0.99), pair.features, visits)
+        factors[name].append(float(one_round.matrix))
+for name, factor in factors.items():
+    print(f"{name:32}", "  ".join(f"ε = {exploring[i]:.2f}: {factor[i]:.4f}" for i in (0, 5, 10, 20, 50)))
+curves({name: (exploring, factor) for name, factor in factors.items()} | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])},
+       title="Factor of w in one round of exact regression, γ = 0.99", xlabel="exploration ε of the data",
+       ylabel="factor")
+
+# %% [markdown]
+# With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 when one step in twenty is explored. **Ordinary exploration is off-policy enough to diverge**, with an approximator that contains the truth.
+#
+# Two states are an extreme case, made for the purpose. How common is it? Random problems with twenty states (each action can lead to five of them), ten random features, $\gamma = 0.99$: the norm of $\gamma\, \Pi P_\pi$ with stationary data, and with data that visit the states with random shares. (With other data the norm proves nothing, and we look at the
+# spectral radius: above 1, the rounds diverge from nearly every start.)
+
+# %%
+from rlcourse.envs.random_problems import random_mdp, random_policy
+from rlcourse.exact.operators import spectral_radius
+
+on_policy, elsewhere = [], []
+for seed in range(300):
+    problem, policy = random_mdp(20, 3, seed=seed, successors=5), random_policy(20, 3, seed=seed)
+    features = torch.randn(20, 10, generator=generator(seed, "features"), dtype=torch.float64)
+    shares = torch.rand(20, generator=generator(seed, "shares"), dtype=torch.float64) ** 8
+    matrix, visits = policy_backup_matrix(problem, policy, 0.99).matrix, stationary_distribution(problem, policy)
+    on_policy.append(operator_norm(projection(features, visits) @ matrix, visits))
+    elsewhere.append(spectral_radius(projection(features, shares / shares.sum()) @ matrix))
+print(f"stationary data: the norm is between {min(on_policy):.2f} and {max(on_policy):.2f}; the proof allows 0.99")
+print(f"other data: the spectral radius is between {min(elsewhere):.2f} and {max(elsewhere):.2f}; "
+      f"above 1 in {sum(radius > 1 for radius in elsewhere)} of 300 problems")
+
+# %% [markdown]
+# With other data things need not explode, and mostly they do not. But nothing forbids it. (The shares are uneven on purpose: the eighth power of a uniform number, so that a few states have most of the data.) The three ingredients, a learned approximation, targets made of one's own values, and data of another policy, are called the *deadly triad* (Sutton and Barto 2018, section 11.3). Each two of them are safe in the
+# linear case. DQN has all three.
+
+# %% [markdown]
+# ### Q-learning is not gradient descent
+#
+# The online rule with parameters reads
+#
+# $$w \leftarrow w + \alpha\, \big(y - Q_w(s,a)\big)\, \nabla_w Q_w(s, a), \qquad y = r + \gamma \max_{a'} Q_w(s', a') .$$
+#
+# It looks like a gradient step on $\tfrac12 (y - Q_w)^2$. It is not: $y$ contains $w$ as well, and its gradient is left out. The right-hand side is a **semi-gradient**. Is it the gradient of some *other* function? If it were, its Jacobian would be symmetric (second derivatives commute). For the evaluation of a policy with linear features the mean
+# update is $b - A w$ with $A = \Phi^\top D\, (I - \gamma P)\, \Phi$, and $A$ is in general not symmetric. **There is no function that such a rule descends**, and so no reason why anything should decrease.
+#
+# Keep two matters apart that are easily mixed up.
+#
+# * The *semi-gradient*: within one step, $y$ is treated as a number though it depends on $w$.
+# * The *moving target*: from step to step, $y$ becomes another number.
+#
+# Hold $y$ still for a while, and the first matter is gone: the steps in between are honest gradient descent on a regression. The second remains: these regressions, one after the other, are $\Pi \mathcal T$, and that is what exploded above, with each regression solved exactly. A target network (Q4) slows the movement down. It is no proof against divergence.
+#
+# The classical example for the online rule is Baird's (1995): [`baird`](../rlcourse/envs/divergence.py) has seven states, eight features that can represent *every* value function, no rewards, and data in which all states are equally frequent. Exact mean updates, and eight learners on samples (corrected by the ratio $\rho = \pi/\pi_\beta$ of P6 for the action, so that it is not the actions that are
+# wrong but only the states' shares; [`semi_gradient`](../rlcourse/exact/operators.py), [`residual_gradient`](../rlcourse/exact/operators.py), [`iteration_matrix`](../rlcourse/exact/operators.py)):
+
+# %%
+from rlcourse.core.seeding import uniforms
+from rlcourse.envs.divergence import baird
+from rlcourse.exact.operators import iteration_matrix, residual_gradient, semi_gradient
+
+star = baird()
+asked = policy_backup_matrix(star.mdp, star.evaluation, star.discount)  # "solid", always to state 6
+own = policy_backup_matrix(star.mdp, star.behaviour, star.discount)  # the policy that collected the data
+rate, steps = 0.05, 2000
+updates = {"semi-gradient, off-policy": semi_gradient(asked, star.features, star.state_weights),
+           "semi-gradient, on-policy": semi_gradient(own, star.features, star.state_weights),
+           "residual gradient, off-policy": residual_gradient(asked, star.features, star.state_weights)}
+error = {}
+for name, update in updates.items():
+    matrix, w, error[name] = iteration_matrix(update, rate), star.initial_parameters, []
+    for _ in range(steps + 1):
+        error[name].append(float((star.features @ w).abs().max()))
+        w = matrix @ w
+    asymmetry = float((update.matrix - update.matrix.T).norm() / update.matrix.norm())
+    print(f"{name:30} asymmetry of A {asymmetry:.3f}   error at the start {error[name][0]:.1f}, at the end {error[name][-1]:.3g}")
+
+w, luck, sampled = star.initial_parameters.repeat(8, 1), generator(0, "baird"), []
+for _ in range(steps + 1):
+    sampled.append((w @ star.features.T).abs().amax(1))
+    here = star.features[torch.randint(7, (8,), generator=luck)]
+    ratio = 7.0 * (uniforms((8,), luck, torch.float64) < 1 / 7)  # "solid" is taken with 1/7; else ρ = 0
+    td_error = star.discount * (w @ star.features[6]) - (w * here).sum(-1)
+    w = w + rate * (ratio * td_error)[:, None] * here
+sampled = torch.stack(sampled).numpy()
+print(f"eight learners on samples: error at the end above 100 in {int((sampled[-1] > 100).sum())} of 8")
+curves({name: (np.arange(steps + 1), values) for name, values in error.items()}
+       | {"off-policy, on samples: median and range of 8": (np.arange(steps + 1), np.median(sampled, 1), sampled.min(1), sampled.max(1))},
+       title="Baird's problem: the true values are 0", xlabel="updates", ylabel="largest |V|", log="y", size=(8, 3.8))
+
+# %% [markdown]
+# The off-policy semi-gradient grows exponentially, on samples as in the mean. Here no projection is to blame (every $V$ can be represented); it is the *step* that couples states through shared parameters. For the policy that collected the data the same rule comes down, on the same states. (Its $A$ happens to be symmetric: under this policy every state is followed by every state alike.) The residual gradient comes down too, and then hardly moves.
+#
+# ### Residual gradients: honest, and mostly worse
+#
+# Why not take the whole gradient, then? Baird (1995) did: descend $\tfrac12 \|\mathcal T V_w - V_w\|_d^2$ with $y$ differentiated too. Its $A = G^\top D\, G$, with $G = (I - \gamma P)\Phi$, is symmetric and has no negative eigenvalue: small steps always converge. It has two weaknesses.
+#
+# **It is slow.** $G$ occurs twice, and so does what is badly conditioned in it: the small eigenvalue of Baird's $A$ is $2 \cdot 10^{-5}$.
+#
+# **It needs two samples.** The gradient is $-\mathbb E[\delta]\cdot \mathbb E[\nabla V_w(s) - \gamma \nabla V_w(s')]$, a product of two expectations over $s'$. With the same $s'$ in both one descends $\mathbb E[\delta^2] = (\mathbb E\,\delta)^2 + \operatorname{Var} \delta$ instead, and pays for the variance of the outcome as if it were an error.
+# A coin shows it ([`split`](../rlcourse/envs/divergence.py)): heads pays 1 in the next step, tails pays 0, and there is a table for the three states ([`fixed_point`](../rlcourse/exact/operators.py), [`residual_gradient_one_sample`](../rlcourse/exact/operators.py)). And how slow? In the corridor of lecture 04, with a table ([`corridor`](../rlcourse/envs/corridor.py), [`corridor_policy`](../rlcourse/envs/corridor.py)).
+
+# %%
+from rlcourse.envs.corridor import corridor, corridor_policy
+from rlcourse.envs.divergence import split
+from rlcourse.exact.operators import fixed_point, residual_gradient_one_sample
+
+coin = split()
+toss = policy_backup_matrix(coin.mdp, coin.evaluation, coin.discount)
+given = coin.features, coin.state_weights
+print("                            before the toss   heads   tails")
+for name, update in (("true, and semi-gradient", semi_gradient(toss, *given)),
+                     ("residual, two samples", residual_gradient(toss, *given)),
+                     ("residual, one sample", residual_gradient_one_sample(coin.mdp, coin.evaluation, *given, coin.discount))):
+    values = (coin.features @ fixed_point(update)).round(decimals=9) + 0.0
+    print(f"{name:27} {values[0]:13.4f} {values[1]:9.4f} {values[2]:7.4f}")
+
+walk = corridor()
+walk_backup = policy_backup_matrix(walk, corridor_policy(), 0.95)
+visits = stationary_distribution(walk, corridor_policy())
+for name, rule in (("semi-gradient", semi_gradient), ("residual gradient", residual_gradient)):
+    update = rule(walk_backup, torch.eye(8, dtype=torch.float64), visits)
+    factor, rate = min((spectral_radius(iteration_matrix(update, rate)), rate) for rate in np.geomspace(0.1, 30, 400))
+    print(f"corridor, {name:18} best step size {rate:5.2f}: {np.log(10) / -np.log(factor):6.0f} updates for one more digit")
+
+# %% [markdown]
+# With one sample the residual gradient believes that heads is worth three quarters and tails a quarter, though it has seen the coin's two sides pay 1 and 0 without exception: it makes the future look like the present, because then nothing surprises it. With two samples it is right, but who can toss the same coin twice? And even then it is slow. So the semi-gradient is what everybody uses.
+#
+# **Where this breaks.** All proofs here are for linear features. For networks there is neither a proof that Q-learning converges nor one that it does not. What remains is to remove the causes of trouble one by one (Q4).
+
+# %% [markdown]
+# ## Q3 Exploring with ε-greedy and Boltzmann policies
+#
+# Q-learning can learn from anybody, but somebody has to act, and what is never tried is never learned. The usual actor makes do with the present $Q$.
+#
+# **ε-greedy.** With probability $\varepsilon$ take one of the *other* actions, all alike:
+#
+# $$\pi(a \mid s) = \begin{cases} 1 - \varepsilon & a = \arg\max_{a'} Q(s, a') \\ \varepsilon / (|\mathcal A| - 1) & \text{otherwise.} \end{cases}$$
+#
+# It needs $|\mathcal A| > 1$. There is another habit: with probability $\varepsilon'$ take *any* action, the greedy one included. Then each of the others has $\varepsilon' / |\mathcal A|$. The two are the same policy if $\varepsilon / (|\mathcal A| - 1) = \varepsilon' / |\mathcal A|$, that is
+#
+# $$\varepsilon = \varepsilon'\, \frac{|\mathcal A| - 1}{|\mathcal A|} .$$
+#
+# With two actions the same number explores twice as much in the first form as in the second, so when you compare two programs, look which one they mean. This course uses the first.
+#
+# **Boltzmann.** ε-greedy does not care whether the second best action is nearly as good or a disaster. $\pi(a \mid s) \propto \exp\big(Q(s,a) / T\big)$ does. The price is a temperature $T$ in units of the value, which has to be chosen anew for every scale of the rewards, and which should fall
+# as the values become reliable.
+#
+# *Read the code:* [`epsilon_greedy_probs`](../rlcourse/equations/q_policies.py), [`uniform_epsilon`](../rlcourse/equations/q_policies.py), [`boltzmann_probs`](../rlcourse/equations/q_policies.py), [`linear_schedule`](../rlcourse/equations/q_policies.py).
+
+# %%
+from rlcourse.equations.q_policies import boltzmann_probs, linear_schedule, uniform_epsilon
+
+three = torch.tensor([1.0, 0.9, -5.0], dtype=torch.float64)
+print("Q(s, ·) =", three.tolist())
+for name, probs in (("ε-greedy, ε = 0.2", epsilon_greedy_probs(three, epsilon=0.2)),
+                    ("Boltzmann, T = 0.1", boltzmann_probs(three, temperature=0.1)),
+                    ("Boltzmann, T = 1", boltzmann_probs(three, temperature=1.0)),
+                    ("Boltzmann, T = 1, Q · 10", boltzmann_probs(10 * three, temperature=1.0))):
+    print(f"{name:26}", "  ".join(f"{prob:.3f}" for prob in probs.tolist()))
+for actions in (2, 4, 18):
+    other = uniform_epsilon(0.1, actions)
+    print(f"{actions:2} actions: ε = 0.1 is the uniform form's ε' = {other:.4f}; every other action has "
+          f"{0.1 / (actions - 1):.4f} = {other / actions:.4f}")
+print("a schedule: ε at steps 0, 5000, 10000, 20000 is",
+      [round(linear_schedule(step, start=0.5, end=0.02, steps=10_000), 3) for step in (0, 5000, 10_000, 20_000)])
+
+# %% [markdown]
+# ### What must be guaranteed
+#
+# Watkins and Dayan (1992) proved that tabular Q-learning converges to $Q^*$ with probability 1, for bounded rewards and $\gamma < 1$, on two conditions:
+#
+# 1. every pair $(s, a)$ is updated infinitely often;
+# 2. the step sizes of each pair satisfy $\sum_k \alpha_k = \infty$ and $\sum_k \alpha_k^2 < \infty$ (Robbins and Monro 1951).
+#
+# The second is a balance. The first sum must be infinite, or the table could not get away from where it started. The second must be finite, so that the noise dies out: a constant step size keeps following the latest luck. The textbook sequence is $\alpha_k = 1/k$, which makes a mean. Is it a good one? In the two rooms, with a uniform
+# actor, $\gamma = 0.9$ and values up to 17, against the exact $Q^*$:
+
+# %%
+rooms_q = q_from_value(rooms, best_value, 0.9)
+uniform = torch.full((2, 2), 0.5, dtype=torch.float64)
+settings = {"constant, 0.1": {"learning_rate": 0.1}, "1 / k": {"rate_offset": 1.0}, "20 / (19 + k)": {"rate_offset": 20.0}}
+falling = {}
+for name, rates in settings.items():
+    source = DynamicsSource(rooms, runs, 10, random=generator(0, "rooms"), time_limit=10**6, dtype=torch.float64)
+    config = q_learning.Config(total_steps=40_000, report_every=500, discount=0.9, **rates)
+    off = [(last.step, (last.q_values - rooms_q).abs().amax((1, 2)).numpy())
+           for last in q_learning.train(source, 2, config, seed=0, behaviour=uniform)]
+    falling[name] = ([step for step, _ in off], *np.array([mean_interval(error) for _, error in off]).T)
+    print(f"{name:14} largest error after {off[-1][0]:,} steps: " + "{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval(off[-1][1])))
+curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student interval)", xlabel="steps", ylabel="largest error of Q", log="xy")
+
+# %% [markdown]
+# All three keep condition 1, the last two also condition 2. The constant rate comes quickly to a level of noise, and stays there. And the sequence that every proof mentions is hopeless: $1/k$ weighs all targets alike, also the first ones, which were made of a table that knew nothing. The sum $\sum 1/k$ is infinite, but the error falls
+# only like $k^{-(1-\gamma)}$, here the tenth root (Even-Dar and Mansour 2003). A theorem about the limit says nothing about the afternoon. Starting to average later does better.
+#
+# And the first condition? A room of six by six cells with a wall in the middle, a goal in the far corner that pays 1, nothing else, and slippery ground. Everything but the exploration is the same; what the greedy policies are worth is computed exactly ([`grid_map`](../rlcourse/envs/maps.py)).
+
+# %%
+from rlcourse.envs.maps import grid_map
+
+room = grid_map(("S.....", "......", "..##..", "..##..", "......", ".....G"), slip=0.1).mdp
+room_value, _ = value_iteration(room, 0.95)
+print(f"the best policy is worth {float(room.initial @ room_value):.3f}")
+for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}), ("ε = 0.1", {"epsilon": 0.1}),
+                      ("ε = 0.75, uniform", {"epsilon": 0.75}),
+                      ("from 0.75 to 0.05", {"epsilon": 0.75, "final_epsilon": 0.05, "epsilon_steps": 20_000}),
+                      ("ε = 0, table begins at 1", {"epsilon": 0.0, "initial_value": 1.0})):
+    source = DynamicsSource(room, runs, 16, random=generator(0, "room"), time_limit=200, dtype=torch.float64)
+    config = q_learning.Config(total_steps=32_000, report_every=32_000, discount=0.95, rate_offset=20.0, **explore)
+    *_, last = q_learning.train(source, room.num_states, config, seed=0)
+    found = [float(room.initial @ policy_evaluation(room, policy, 0.95)) for policy in greedy_policy(last.q_values)]
+    mean, low, high = mean_interval(np.array(found))
+    print(f"{name:26} {mean:.3f} [{low:.3f}, {high:.3f}]   return while learning, last episodes {float(last.episode_return.nanmean()):.2f}")
+
+# %% [markdown]
+# The first two rows never found the goal. At the start all values are equal, of equal ones the first action counts as greedy, and that is *up*, out of the corner's reach; a tenth of random moves does not lead through ten cells the other way. The uniform actor reaches the goal often, but spends its time elsewhere, and its values are
+# still on their way. A schedule that starts uniform and ends nearly greedy has both. And the last row explores without any randomness at all: a table that begins at 1, better than anything that is true, is disappointed by every cell that it tries, and goes where it has not been yet. (In fitted
+# Q-iteration from a fixed record the same optimism was the trouble. Here it is put to the test.)
+#
+# **Where this breaks.** Random moves reach far goals with a probability that falls exponentially with the distance, and no schedule changes that. What to do about it is the subject of lecture 09.
+
+# %% [markdown]
+# ## Q4 Replay, target networks and DQN
+#
+# Put a network in the place of the table, take online Q-learning as it stands, and it fails, in one of two ways.
+#
+# ### Trouble one: successive samples resemble each other
+#
+# A regression wants independent samples from a fixed distribution. Sixty-four successive steps of one episode are nothing of the kind. How many independent samples are they worth? If they were independent, the mean of 64 would have 1/64 of the variance of a single one. Poles with random actions, batches of 64, three ways to fill them
+# ([`CartPole`](../rlcourse/envs/cartpole.py); the four numbers of its observation are averaged):
+
+# %%
+from rlcourse.envs.cartpole import CartPole
+
+pole, luck = CartPole(), generator(0, "random actions")
+source = DynamicsSource(pole, runs, 8, random=generator(0, "poles"))
+seen = rollout(source, lambda obs: torch.randint(2, obs.shape[:2], generator=luck), 3200).obs  # [T, R, N, 4]
+by_run = samples_by_run(seen)  # [R, T · N, 4]
+drawn = by_run[:, torch.randint(by_run.shape[1], (400, 64), generator=luck)]
+means = {"64 steps of one environment": seen[:, :, 0].unflatten(0, (50, 64)).mean(1).transpose(0, 1),
+         "8 steps of 8 environments": seen.unflatten(0, (400, 8)).mean((1, 3)).transpose(0, 1),
+         "64 drawn from a replay": drawn.mean(2)}
+for name, batches in means.items():
+    worth_of_a_batch = (by_run.var(1) / batches.var(1)).mean(-1).numpy()  # one number for each run
+    mean, low, high = mean_interval(worth_of_a_batch)
+    print(f"{name:28} as good as {mean:5.1f} [{low:5.1f}, {high:5.1f}] independent steps")
+
+# %% [markdown]
+# A **replay** (Lin 1992) is the remedy that we met in A8: a ring of the last $L$ transitions; each update draws from it at random. It is possible because Q-learning is off-policy: the old actions are arguments, not answers. It does three things at once. Batches look independent; every transition is used
+# several times; and the data come from many recent policies and not from the latest alone, so that what the network learned about other situations is not written over. Large rings make for stability; they also make for old data.
+#
+# Which ring? [`Replay`](../rlcourse/data/replay.py) keeps time before environments, so that successors stand in neighbouring rows, overwrites the oldest row, and keeps the true successor and both end flags of every step. (One refinement draws surprising transitions more often, and
+# corrects for it by importance weights: Schaul et al. 2016, [`PrioritisedReplay`](../rlcourse/data/prioritised.py). It is an option of the learner below, and not used here.)
+#
+# ### Trouble two: the target moves with every step
+#
+# The target $r + \gamma \max_{a'} Q_\phi(s', a')$ moves when $\phi$ does, and in the direction of the step: a network that raises $Q(s, a)$ raises $Q(s', \cdot)$ a little as well, since $s'$ resembles $s$. That raises the target, and so on. It is Baird's problem in the wild. The remedy is to compute targets with an older copy $\phi'$, the **target network**:
+#
+# $$y = r + \gamma\,(1 - \text{terminated})\, \max_{a'} Q_{\phi'}(s', a') .$$
+#
+# There are two ways to let $\phi'$ follow.
+#
+# * **Periodic copy** (Mnih et al. 2015): $\phi' \leftarrow \phi$ after every $k$ updates. In between, the regression is a regression. The lag jumps between 0 and $k - 1$ updates, $(k-1)/2$ on average.
+# * **Polyak averaging** (Lillicrap et al. 2016): $\phi' \leftarrow \phi' + \eta\,(\phi - \phi')$ after every update. The lag is always about the same, $(1 - \eta)/\eta$ on average.
+#
+# *Which network does the rate multiply?* In this course $\eta$ (`polyak_rate`) multiplies the **new** parameters: 1 copies, 0 stands still. Many papers and libraries call $1 - \eta$ by the same letter. Look before you type 0.995. With $k = (2 - \eta)/\eta$ the two have the same mean lag. What they do to a
+# parameter that drifts and jitters ([`polyak`](../rlcourse/equations/td.py)):
+
+# %%
+from rlcourse.equations.td import polyak
+
+slow = 0.02
+period = round((2 - slow) / slow)
+phi = 0.01 * torch.arange(600).double() + 0.4 * torch.randn(600, generator=generator(0, "jitter"), dtype=torch.float64)
+copied, averaged = [phi[0]], [phi[0]]
+for update, ahead in enumerate(phi[1:], start=1):
+    copied.append(polyak(copied[-1], ahead, polyak_rate=1.0 if update % period == 0 else 0.0))
+    averaged.append(polyak(averaged[-1], ahead, polyak_rate=slow))
+print(f"copied every {period} updates: mean lag {(period - 1) / 2:.0f}; averaged with η = {slow}: mean lag {(1 - slow) / slow:.0f}")
+curves({"φ, which learns": (np.arange(600), phi), f"φ' copied every {period}": (np.arange(600), torch.stack(copied)),
+        "φ' averaged": (np.arange(600), torch.stack(averaged))},
+       title="Two ways to follow: one parameter of the target network", xlabel="updates", ylabel="value")
+
+# %% [markdown]
+# The copy takes the jitter of one moment and keeps it for a whole period; the average has smoothed it away.
+#
+# ### DQN
+#
+# With both remedies we have the **deep Q-network** of Mnih et al. (2015):
+#
+# 1. act $\varepsilon$-greedily, and put what happens into the replay;
+# 2. draw a batch from it;
+# 3. make targets with $\phi'$;
+# 4. take one gradient step on the batch's loss ([`td_loss`](../rlcourse/equations/td.py); for small errors it is the square, for large ones a line, the Huber loss);
+# 5. every $k$ updates $\phi' \leftarrow \phi$; go on.
+#
+# In code, steps 3 and 4 for a batch of random numbers. Note where the gradient goes, and where it does not:
+
+# %%
+from rlcourse.equations.td import taken_q, td_loss
+from rlcourse.nets.q_values import DiscreteQNet
+
+small = {"runs": 1, "hidden": (16,)}
+critic, target = DiscreteQNet(4, 2, seed=0, **small), DiscreteQNet(4, 2, seed=1, **small)
+obs, next_obs = torch.randn(2, 1, 5, 4, generator=generator(0, "a batch"), dtype=torch.float64)
+action, reward = torch.tensor([[0, 1, 1, 0, 1]]), torch.ones(1, 5, dtype=torch.float64)
+terminated = torch.tensor([[False, False, True, False, False]])
+y = q_target(reward, target(next_obs), terminated, discount=0.99)  # [1, 5]: the max is over the actions, the last axis
+loss = td_loss(taken_q(critic(obs), action), y)  # [1, 5]
+loss.mean().backward()
+print("where the problem is over, the target is the reward alone:", y[0, 2].item())
+print("parameters that got a gradient: of the critic", sum(p.grad is not None for p in critic.parameters()),
+      "of 4, of the target", sum(p.grad is not None for p in target.parameters()), "of 4")
+
+# %% [markdown]
+# And live, on CartPole, where every step that the pole stands pays 1, up to 500. This is the plain version: one-step targets, a plain max; lecture 05b adds what came later.
+#
+# *Read the code:* [`dqn`](../rlcourse/algorithms/dqn.py), [`DiscreteQNet`](../rlcourse/nets/q_values.py), [`taken_q`](../rlcourse/equations/td.py), [`watch`](../rlcourse/widgets/app/watch.py), [`learning_curve`](../rlcourse/plots/learning.py), [`describe`](../rlcourse/plots/learning.py).
+
+# %% tags=["unstable-picture"]
+from rlcourse.algorithms import dqn
+from rlcourse.plots.learning import describe, learning_curve
+from rlcourse.widgets.app.watch import watch
+
+plain = dqn.Config(total_steps=24_000, n_step=1, double=False, capacity=3000, batch_size=64, horizon=8, updates=8,
+                   learning_rate=2e-3, follow_every=50, polyak_rate=1.0, epsilon_start=0.5, epsilon_end=0.02)
+
+
+def learner(config):
+    source = DynamicsSource(pole, runs, 8, random=generator(0, "poles"))
+    network = DiscreteQNet(4, 2, runs=runs, seed=0, hidden=(32, 32), dtype=torch.float32)
+    return dqn.train(source, network, config, seed=0)
+
+
+whole = watch(learner(plain), plain.total_steps, runs=runs, describe=describe, name="DQN", size=(8, 2.8),
+              draw=learning_curve("DQN on CartPole, one-step targets", total=plain.total_steps, top=500))
+
+# %% [markdown]
+# It learns, in fits and starts, and 24,000 steps are too few for it to balance for good. Which part does what? We take out one at a time. *Without a target network*: $\phi'$ is copied after every update. *Without a replay*: the ring holds the last 8 steps of the 8 environments, 64 transitions, and each batch of 64 is drawn from those.
+#
+# No value in CartPole can exceed $1 + \gamma + \gamma^2 + \dots = 1/(1 - \gamma) = 100$. What the networks predict for the start of an episode can be held against that.
+
+# %% tags=["unstable-picture"]
+variants = {"DQN": whole}
+for name, change in (("no target network", {"follow_every": 1}), ("no replay", {"capacity": 8})):
+    *_, variants[name] = learner(replace(plain, **change))
+
+
+def over_training(name):
+    """The return averaged over all of training, [R]; a run without an ended episode yet counts 20."""
+    return torch.stack([value for _, value in variants[name].curve]).nan_to_num(20.0).mean(0)
+
+
+for name, last in variants.items():
+    print(f"{name:18} predicts more than 100 for the start of an episode in {int((last.predicted > 100).sum())} of 8 runs")
+print("no target network: poles fall sooner than under random actions (22 steps) in at least 7 of 8 runs at the end:",
+      "yes" if int((variants["no target network"].episode_return < 22).sum()) >= 7 else "no")
+share = float(over_training("no replay").mean() / over_training("DQN").mean())
+print("no replay: the return averaged over training and runs is below 85 % of DQN's:", "yes" if share < 0.85 else "no")
+compare({name: last.curve for name, last in variants.items()}, "DQN and two of its parts")
+
+# %% [markdown]
+# **What to notice.**
+#
+# 1. Without a target network the predictions leave all that is possible, and they never return. The poles fall at once: a network that is wrong by thousands has no use for differences of one. This is the divergence of Q2, with real data and a real network.
+# 2. Without a replay the learning is slower. (It is a matter of degree here: eight environments side by side make a batch less uniform, as the table above showed.) The variant changes two things, the resemblance within a batch and for how long a transition is used; the experiment does not tell them apart.
+# 3. The band is an interval for the middle of eight runs. The single runs in the first picture spread widely, so that a small difference between two such curves would mean nothing.
+#
+# **Where this breaks.** None of this is a proof. A target network turns a fast divergence into a slow one, where the regressions themselves diverge ($\tfrac65 \gamma$ per copy, in the two states), and whether they do depends on features that the network chooses as it learns. In practice it mostly works, and one looks at the predictions to see when it does not.
+
+# %% [markdown]
+# ## Q5 Three processes at three rates
+#
+# Fitted Q-iteration, online Q-learning and DQN look like three algorithms. They are one, with three processes in it that share two stores:
+#
+# 1. **collect**: act, and put transitions into the replay. When the ring is full, the oldest leave it: *eviction*, a process too, as fast as collection;
+# 2. **move the target**: from time to time, $\phi'$ is brought up to $\phi$;
+# 3. **regress**: draw batches, make targets with $\phi'$, step $\phi$.
+#
+# An algorithm is a choice of three rates and a size:
+#
+# | | collect | replay holds | move the target | regress |
+# |---|---|---|---|---|
+# | **online Q-learning** | one transition | that one | after every update | one step for each transition |
+# | **DQN** | a few | $10^4$ to $10^6$ | every $10^2$ to $10^4$ updates | about one step for each few transitions |
+# | **fitted Q-iteration** | once, before (or anew in the outermost loop) | everything | when the regression has converged | to convergence |
+#
+# With 1 and 3 in one loop and 2 in another, all of these are a few lines apart. They may even run in different computers that never wait for each other.
+#
+# Which rates are safe? In the widget a problem small enough to be exact: two rooms with two doors each, noisy rewards, features that can represent every $Q$ exactly, and an actor that goes right in a given share of its steps. The clock counts regression steps. On the left, the error of eight learners; in the middle, one value and
+# its target; on the right, exactly, by which factor the *mean* error is multiplied in 100 steps, for each copying period. A guess first
+# ([`three_processes`](../rlcourse/widgets/app/three_processes.py); its numbers come from [`compute`](../rlcourse/widgets/models/three_processes.py), the problem is [`two_doors`](../rlcourse/envs/two_doors.py)).
+
+# %%
+from rlcourse.widgets.app.three_processes import three_processes
+
+three_processes()
+
+# %% [markdown]
+# The right panel for three actors, in numbers ([`growth`](../rlcourse/widgets/models/three_processes.py), with $\alpha = 1$; above 1 the mean error grows):
+
+# %%
+from rlcourse.widgets.models.three_processes import PERIODS, growth
+
+print("target copied every        " + "".join(f"{period:>12}" for period in PERIODS))
+for share in (0.1, 0.2, 0.5):
+    print(f"goes right in {share:4.0%} of steps" + "".join(f"{factor:12.3g}" for factor in growth(1.0, share)))
+
+# %% [markdown]
+# **What to notice.**
+#
+# 1. Nothing is approximated here, every pair is in the data, and the steps are small enough for every fixed target. Still, at the start setting the error grows: one step in five goes right, while the greedy policy always does. The data are off-policy, and the coupling of the rooms does the rest. Let half of the steps go right, and it converges.
+# 2. A target that waits cures it: the regression sorts out the rooms before the target moves. But the longest period is not the best one. At 256 steps the target moves four times in the whole picture, and the error can shrink by $\gamma = 0.8$ at most each time, for that is all a backup does. *Too fast is unstable, too slow is slow.*
+# 3. The size of the replay is a rate too, that of forgetting. With 20 transitions the rare ones are soon pushed out, and what remains of the error is noise. With 20,000 nothing is forgotten; if collection is slow then (one transition in 16 steps), each learner converges to the values of its own small sample, and they stop at different errors.
+# 4. A step size of 1.5 diverges though the data are good and the target waits: that is plain gradient descent with too large a step. Three processes, three ways to fail, and the same symptom on the left. The middle panel helps to tell them apart.
+#
+# **Where this breaks.** The exact factor is about the mean error near $Q^*$, of a linear learner. For a network one can only watch the same quantities: the predicted values against what is possible, the loss against a *fixed* target, the age of what is in the replay.
+
+# %% [markdown]
+# ## Questions you may have
+#
+# **Is the max not biased if $Q$ is wrong?** Yes, upwards, and the regression believes it. It is the first subject of lecture 05b.
+#
+# **Why not use SARSA everywhere, if it is safer?** It cannot learn from a replay: the stored $a'$ is an old policy's. Expected SARSA can. And both learn the value of exploring, which one mostly does not want to do for ever.
+#
+# **Does a larger network help against divergence?** It leaves less to the projection, but it does not remove the coupling: Baird's features can represent everything. There is no rule.
+#
+# **What about continuous actions?** The maximum over $a'$ is then an optimisation of its own, for every transition of every batch. See lecture 05b.
+#
+# ## What to take along
+#
+# You are able to
+#
+# - say what each part of $r + \gamma (1 - \text{terminated}) \max_{a'} Q_{\phi'}(s', a')$ is for, and why the sample may come from anybody;
+# - tell what SARSA, expected SARSA and Q-learning converge to in a table, from the same data;
+# - prove the two contraction statements, and produce a divergence from two states and one parameter;
+# - keep apart the semi-gradient, the moving target, and the noise;
+# - translate between the two forms of $\varepsilon$ and the two meanings of a Polyak rate;
+# - describe an algorithm by the rates of its three processes, and say which trouble too fast or too slow a rate makes.
+#
+# Two things are left over. The first: the max of noisy values is too large on average, and nobody has done anything about it. The second: a reward travels one step for each move of the target, and that is slow. [Lecture 05b](../README.md) takes up both, and continuous actions, and what one does in practice.
+#
+# **Exercise.** [Write the target, the actor, the update and the replay](../exercises/05a_q_learning.ipynb), find the gradient that should not be there, and compute on paper when two states explode.
+#
+# ## References
+#
+# - L. Baird (1995). Residual algorithms: reinforcement learning with function approximation. *ICML*.
+# - R. Bellman (1957). *Dynamic Programming*. Princeton University Press.
+# - D. Ernst, P. Geurts, L. Wehenkel (2005). Tree-based batch mode reinforcement learning. *JMLR* 6.
+# - E. Even-Dar, Y. Mansour (2003). Learning rates for Q-learning. *JMLR* 5.
+# - T. Lillicrap et al. (2016). Continuous control with deep reinforcement learning. *ICLR*.
+# - L.-J. Lin (1992). Self-improving reactive agents based on reinforcement learning, planning and teaching. *Machine Learning* 8.
+# - V. Mnih et al. (2015). Human-level control through deep reinforcement learning. *Nature* 518.
+# - M. Riedmiller (2005). Neural fitted Q iteration. *ECML*.
+# - H. Robbins, S. Monro (1951). A stochastic approximation method. *Annals of Mathematical Statistics* 22.
+# - G. Rummery, M. Niranjan (1994). On-line Q-learning using connectionist systems. Technical report, Cambridge University.
+# - T. Schaul, J. Quan, I. Antonoglou, D. Silver (2016). Prioritized experience replay. *ICLR*.
+# - R. S. Sutton, A. G. Barto (2018). *Reinforcement Learning: An Introduction*, 2nd edition. MIT Press.
+# - J. Tsitsiklis, B. Van Roy (1996). Feature-based methods for large scale dynamic programming. *Machine Learning* 22.
+# - J. Tsitsiklis, B. Van Roy (1997). An analysis of temporal-difference learning with function approximation. *IEEE Transactions on Automatic Control* 42.
+# - H. van Seijen, H. van Hasselt, S. Whiteson, M. Wiering (2009). A theoretical and empirical analysis of expected Sarsa. *ADPRL*.
+# - C. J. C. H. Watkins (1989). Learning from delayed rewards. PhD thesis, King's College, Cambridge.
+# - C. J. C. H. Watkins, P. Dayan (1992). Q-learning. *Machine Learning* 8.
