@@ -359,7 +359,7 @@ def test_with_the_maximum_fitted_value_iteration_diverges():
     (lambda m, p: policy_backup_matrix(m, p[:2], 0.9), r"policy: expected shape \[3, 2\]"),
     (lambda m, p: pair_backup_matrix(m, 0.9 * p, 0.9), "policy: expected probabilities that sum to 1"),
     (lambda m, p: projection(torch.ones(3, 1).double(), torch.ones(2).double()), r"weights: expected shape \[3\]"),
-    (lambda m, p: projection(torch.ones(2, 1).double(), torch.tensor([1.0, -1.0]).double()),
+    (lambda m, p: projection(torch.ones(2, 1).double(), torch.tensor([2.0, -1.0]).double()),
      "weights: expected finite"),
     (lambda m, p: operator_norm(torch.eye(2).double(), torch.tensor([1.0, 0.0]).double()),
      "weights: expected positive"),
