@@ -122,6 +122,8 @@ def test_exponent_zero_is_uniform_and_needs_no_weights():
     replay = filled(0.0)
     assert replay.probs().flatten().tolist() == pytest.approx([1 / PLACES] * (RUNS * PLACES))
     assert bool((weight_of_each_place(replay, 1, 1.0) == 1).all())
+    place = replay.sample_windows(1, 40, generator(0, "uniform"), correction=1.0).place
+    assert not torch.equal(place[0], place[1])  # the same probabilities, but each run has draws of its own
 
 
 def test_a_draw_at_the_very_end_of_the_sum_finds_a_transition(monkeypatch):

@@ -79,6 +79,15 @@ def test_extreme_uniforms_stay_within_the_actions():
             assert Discrete(actions).contains(action)
 
 
+def test_probabilities_that_round_to_less_than_one_leave_the_last_action():
+    for actions in range(2, 120):
+        if float(torch.full((actions,), 0.0).softmax(-1).cumsum(-1)[-1]) <= 1 - 2.0 ** -24:  # in float32
+            break
+    net = with_values([[0.0] * actions]).float()
+    action = Boltzmann(net, Discrete(actions)).act(torch.zeros(1, 1, 1), torch.full((1, 1, 1), 1 - 2.0 ** -24))
+    assert action.tolist() == [[actions - 1]]
+
+
 @pytest.mark.parametrize("make", [EpsilonGreedy, Boltzmann])
 def test_without_noise_the_greedy_action_and_in_all_kinds_of_rollouts(make):
     env = CartPole()
