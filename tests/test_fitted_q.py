@@ -240,6 +240,14 @@ def test_runs_do_not_feel_each_other_and_the_seed_suffices(make):
     assert [torch.equal(plain[run], other[run]) for run in range(4)] == [True, True, True, False]
     if make is network:
         assert not torch.equal(plain, trained(batch, seed=1))
+        # Equal networks on equal batches part, because each run draws its own minibatches.
+        twins, same = network(2), stacked(*[whole_batch(quarters(1))] * 2)
+        with torch.no_grad():
+            for parameter in twins.parameters():
+                parameter[1] = parameter[0]
+        for _ in fitted_q.train(same, twins, config, seed=0):
+            pass
+        assert not torch.equal(*values(twins))
 
 
 def test_float32_rewards_meet_a_float64_critic():
