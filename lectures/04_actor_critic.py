@@ -75,9 +75,9 @@ print("V^π            " + "".join(f"{x:8.3f}" for x in true_value))
 print("A^π of forward " + "".join(f"{x:8.3f}" for x in true_advantage[:, 1]))
 
 # %% [markdown]
-# *Forward* is better than average everywhere, most of all at the end. But a single reward-to-go is a sum over parcels
-# that come sooner or later by luck. In cell 0 its standard deviation is 0.247 (A1 computes it), forty times the
-# advantage. The advantages are small numbers hidden in large ones.
+# *Forward* is better than average everywhere, most of all at the end. But a single reward-to-go is a sum of payments
+# that come sooner or later by luck. In cell 0 its standard deviation is 0.247 (A1 computes it), nearly forty times the
+# advantage of *forward*. The advantages are small numbers hidden in large ones.
 
 # %% [markdown]
 # ## A1 Fitting a critic
@@ -125,7 +125,8 @@ for name, steps in (("bootstrapped", 1), ("Monte Carlo", None)):
 #   for the actor; how much better one cell is than the one before does. So we measure the error of the differences
 #   $\hat V(s+1) - \hat V(s)$, root mean square over the seven pairs.
 # - *The data.* Two hundred walkers, each with its own record of up to 3200 steps. (A hundred more are recorded, so
-#   that what is cut off from a discounted sum has a weight of $0.95^{100} = 0.6\,\%$.)
+#   that what is cut off from a discounted sum has a weight of $0.95^{100} = 0.6\,\%$.) The sums may thus look
+#   beyond the end of a record, which bootstrapping cannot: for short records Monte Carlo has more data than its rival.
 # - *Monte Carlo:* a table with the average of the discounted sums after each visit
 #   ([`average_target`](../rlcourse/equations/tabular_critic.py)).
 # - *Bootstrapping:* the same record, refitted to (TD) until nothing changes. Where that ends has a closed form. With
@@ -163,7 +164,8 @@ def fits(steps):
 
 # %% [markdown]
 # From the same record the two fits have different errors. How much longer would the record of the worse one have to
-# be? The error falls like $1/\sqrt{\text{steps}}$, so it is the *square* of the ratio of the errors that counts.
+# be? Once records are long, the error falls like $1/\sqrt{\text{steps}}$, so it is the *square* of the ratio of the
+# errors that counts (from some four hundred steps on; above that the last columns are only a rough guide).
 
 # %%
 from rlcourse.plots.curves import curves
@@ -190,9 +192,9 @@ curves({name: (lengths, *np.array(rows).T) for name, rows in shown.items()}, log
 # **What to notice.** From about eight hundred steps on, bootstrapping has half the error, and so needs a quarter of
 # the data. When a walker goes from cell 5 to cell 6, bootstrapping tells cell 5 everything that is known about cell
 # 6, also from visits that never came from cell 5. Monte Carlo tells it what happened to happen afterwards, the luck
-# of the next parcel and of the one after it included. After 3200 steps its error is still seven tenths of the
-# smallest difference that it should see. For the values themselves, whose common level both must learn from the same
-# few parcels, little is gained, and with fifty steps something is lost.
+# of the next payment and of the one after it included. After 3200 steps Monte Carlo's error is still seven tenths of
+# the smallest difference that it should see. For the values themselves, whose common level both must learn from the
+# same few payments, little is gained.
 #
 # **Where this breaks.** The comparison was in a table, and in a Markov world. With a network both fits are
 # approximate, and what bootstrapping then converges to is another story (lecture 05). And if the critic does not see
@@ -244,7 +246,7 @@ for option in (1, 2):
 # %% [markdown]
 # Every step's pull is $\pi(1-\pi) = \frac14$ times what it may win. Option 1 lets the first step ask for action 0
 # with $\frac14 \cdot 1$ and the last for action 1 with $\frac14 \cdot 2$. Option 2 weighs the last one with
-# $0.9^{10}$. A walker that can see has no such conflict: each cell's logits get their own pull, and $\gamma^t > 0$
+# $0.9^{10}$. A walker that can see, with a table, has no such conflict: each cell's logits get their own pull, and $\gamma^t > 0$
 # changes only how strong it is, not its direction.
 #
 # Option 1 is what is used, since we want a policy that is good at every step. But $\gamma$ is still inside
@@ -272,14 +274,15 @@ for gamma in (0.0, 0.3, 0.6, 0.8, 0.9, 0.98, 1.0):
     print(f"{gamma:4.2f} {bias:7.2f} {noise:7.2f} {few:15.2f} {many:18.3f}")
 
 # %% [markdown]
-# With eight episodes, $\gamma = 0.6$ gives the best estimate of the *undiscounted* gradient; with 512 it is 0.98,
-# hardly better than none. (With $\eta = 1 - \gamma$, the squared bias is of order $\eta^2$, and the variance changes
+# Of the seven discounts, $\gamma = 0.6$ gives the best estimate of the *undiscounted* gradient with eight episodes;
+# with 512 it is 0.98, hardly better than none. (With $\eta = 1 - \gamma$, the squared bias is of order $\eta^2$, and the variance changes
 # by something of order $\eta$. So wherever the variance falls to that order, as it does here, a little discount pays
-# at any batch size. It need not fall: a reward that later ones cancel adds noise when these count for less; see P3.)
+# at any finite batch size. It need not fall: in the world $+1, -1$ of P3 the first step's weight is 0 without a
+# discount, and $1 - \gamma$ with one.)
 #
 # In a world without end there is no return to be undiscounted. What one wants there is the mean reward per step in
-# the long run, $\rho$. Option 1, with the states as often as they are visited, points along
-# $\mathbb E\big[\nabla \log \pi\, A^\pi\big]$ with the discounted $A^\pi$. That is not $\nabla \rho$, but comes
+# the long run, $\bar r$. Option 1, with the states as often as they are visited, points along
+# $\mathbb E\big[\nabla \log \pi\, A^\pi\big]$ with the discounted $A^\pi$. That is not $\nabla \bar r$, but comes
 # closer as $\gamma \to 1$ (Baxter and Bartlett 2001). By how much, in our corridor
 # ([`stationary_distribution`](../rlcourse/exact/stationary.py))?
 
@@ -294,7 +297,7 @@ for gamma in (0.8, 0.9, 0.95, 0.98, 0.999):
     value = policy_evaluation(walk, policy, gamma)
     advantage = q_from_value(walk, value, gamma) - value[:, None]
     step = stationary_distribution(walk, policy)[:, None] * policy * advantage  # option 1
-    print(f"γ = {gamma:5}: off by {float((step - slope).norm() / slope.norm()):5.1%} of ‖∇ρ‖")
+    print(f"γ = {gamma:5}: off by {float((step - slope).norm() / slope.norm()):5.1%} of ‖∇r̄‖")
 
 # %% [markdown]
 # So a discount is not only a taste. It is a dial that exchanges variance for bias, and its right position depends on
@@ -484,7 +487,7 @@ compare({name: curves_of[name] for name in ("two networks, c = 1", "trunk, c = 1
         "One network or two: A2C on CartPole")
 
 # %% [markdown]
-# With a trunk the weight decides. This does not show that sharing is bad. It is made for inputs such as pictures,
+# With this trunk much depends on the weight. This does not show that sharing is bad. It is made for inputs such as pictures,
 # where seeing is most of the work. CartPole's observation is four numbers: there is little to share, and a conflict
 # to settle.
 #
@@ -530,8 +533,8 @@ compare({name: curves_of[name] for name in curves_of if name.endswith("late")},
         "Stale gradients: A2C on CartPole")
 
 # %% [markdown]
-# Four updates late costs too little to be seen with eight runs. 64 late, next to nothing is learned: the parameters
-# have moved too far in between, and of these 188 updates the first 65 all follow the gradient at the first
+# Four updates late costs too little to be seen with eight runs. 64 late, next to nothing is learned. Two causes can play a
+# part: the parameters move far in between, and of these 188 updates the first 65 all follow the gradient at the first
 # parameters, so that little is left to react to.
 #
 # And the real thing: two worker processes with shared parameters, on two cores. How stale will their gradients be?
@@ -559,8 +562,8 @@ print("and they learned; mean return above 100:", float(together.episode_return.
 # for every ten updates only, and looks smoother for it.) Asynchrony was the way to use many cores when environments
 # were slow and every process had its own.
 #
-# **Where this breaks.** How much staleness is too much depends on the learning rate: in the bound above, $k$ counts
-# only as $k$ times the length of a step. And who comes first depends on the machine, so no asynchronous run can be
+# **Where this breaks.** By the bound above, how much staleness is too much should depend on the learning rate: $k$
+# counts only as $k$ times the length of a step. (We have not tried other rates.) And who comes first depends on the machine, so no asynchronous run can be
 # repeated. Where environments can be stepped together, the synchronous way is simpler, and repeatable.
 
 # %% [markdown]
@@ -672,19 +675,20 @@ for kind, size in ((noisy, 0.0), (noisy, 0.3), (flat, 0.3), (same, 1.0)):
 # **What to notice.**
 #
 # 1. With a perfect critic (error 0) nothing has a bias, and $\lambda = 0$ is best at every batch: looking further
-#    only adds noise. The gradient has three times as much of it at $\lambda = 1$ as at 0.
-# 2. With an error that differs from cell to cell, $\lambda = 0$ leads the actor astray. With the random error no
-#    batch brings it below 44 % (the pink line in the middle begins there). Once the batch is large enough for the
+#    only adds noise. The step has three times as much of it at $\lambda = 1$ as at 0. (We go on to call its mean the
+#    gradient, though A2 showed how far it is from $\nabla \bar r$.)
+# 2. With an error that differs from cell to cell, $\lambda = 0$ leads the actor astray. With a random error of size
+#    0.3 it is at least 44 % off, however large the batch (the pink line in the middle begins there). Once the batch is large enough for the
 #    error, the best $\lambda$ lies in between; small batches may prefer 0. It moves up with the size of the error,
 #    and with the *batch*: noise can be averaged away, bias cannot.
 # 3. At $\lambda = 1$ the gradient has no bias, however wrong the critic is. There it is a baseline and nothing else.
 #    (These walks go on for ever. A rollout that stops after $T$ steps keeps $\gamma^T e(s_{t+T})$.)
-# 4. The dotted line on the left never falls to zero. It contains $-e(s_t)$, which is in every estimate. It moves both
+# 4. With a wrong critic the dotted line on the left falls to zero at no $\lambda$. It contains $-e(s_t)$, which is in every estimate. It moves both
 #    black crosses on the right by the same amount, even so far that both actions look bad. The gradient sees only the
 #    gap between them.
 # 5. An error that is *the same in every cell*, $e(s) = c$, does not mislead the actor at any $\lambda$. At
 #    $\lambda = 0$ it hardly adds noise either, since it changes $\delta$ by $\gamma c - c = -0.05\, c$. At
-#    $\lambda = 1$ it is a bad baseline, and adds a fifth to the noise.
+#    $\lambda = 1$ it is a bad baseline: a $c$ of one standard deviation of $V$ adds a fifth to the noise of the step.
 # 6. The best $\lambda$ mostly gives a somewhat smaller error than the best $n$ (there are settings where it does
 #    not). That, and one pass backwards over the data, are two good reasons to use it.
 #
@@ -695,7 +699,7 @@ for kind, size in ((noisy, 0.0), (noisy, 0.3), (flat, 0.3), (same, 1.0)):
 # %% [markdown]
 # ## A7 A critic that sees the action
 #
-# P4 forbade baselines that know the action. A critic $Q_w(s, a)$, which does know it, explains more of the return
+# P4 forbade baselines that know the action. A critic $Q_w(s, a)$, which does know it, can explain more of the return
 # than $V(s)$. Can we subtract it all the same? Yes, if we add back what it takes away (Gu et al. 2017 call their
 # version Q-Prop):
 #
@@ -705,7 +709,7 @@ for kind, size in ((noisy, 0.0), (noisy, 0.3), (flat, 0.3), (same, 1.0)):
 #
 # where $R_t$ is the reward-to-go. *Because* given $s_t$, the mean of
 # $-\nabla \log \pi_\theta(a_t \mid s_t)\, Q_w(s_t, a_t)$ over $a_t \sim \pi_\theta$ is minus the sum in the second
-# term. So the estimate is unbiased **for every $Q_w$**, right or wrong. The first term has little noise if $Q_w$ is
+# term. So the estimate is unbiased **for every $Q_w$**, right or wrong, that was not itself fitted to these episodes. The first term has little noise if $Q_w$ is
 # good. The second has none but that of the states, because the sum over the actions is done and not sampled. (With
 # continuous actions one replaces the sum by an integral that can be done, or by many actions drawn for the purpose.)
 #
@@ -793,7 +797,7 @@ row("V(s), nothing to add back", listed.score * (to_go - values[time, state])[..
 #
 # (With $\hat V$ and its TD error in the place of $Q$ the result looks different. The TD error of a stored action has
 # the mean $A^\beta(s, a)$ once $\hat V = V^\beta$. Since $\sum_a \beta A^\beta = 0$, the softmax's logit of $a$ then
-# moves by $\beta(a \mid s)\, A^\beta(s, a)$ in every step, for ever. The actor ends with the action for which this is
+# moves on average in proportion to $\beta(a \mid s)\, A^\beta(s, a)$ in every plain gradient step, for ever. The actor ends with the action for which this is
 # largest: better than $\beta$, but not always the best action, not even for the values of $\beta$.)
 #
 # One error remains: the *states* are those of old policies. We improve the policy where it used to be, and hope that
@@ -803,8 +807,8 @@ row("V(s), nothing to add back", listed.score * (to_go - values[time, state])[..
 # Here is a world in which each mistake shows. At a fork, one can take 2 and stop, or go on to two doors, one of which
 # pays 1 and the other 4. The replay was filled by somebody who goes on half of the time, and chooses the good door
 # one time in four. To this person going on is worth $0.8 \cdot (\frac34 \cdot 1 + \frac14 \cdot 4) = 1.4$, less than
-# the 2 at the fork. To somebody who knows the good door it is worth 3.2. Each switch alone, with both and with none,
-# in tables:
+# the 2 at the fork. To somebody who knows the good door it is worth 3.2. Each mistake alone, both, and
+# neither; actor and critic are tables:
 #
 # *Read the code:* [`off_policy_actor_critic`](../rlcourse/algorithms/off_policy_actor_critic.py),
 # [`Replay`](../rlcourse/data/replay.py), [`doors`](../rlcourse/envs/doors.py),
@@ -854,7 +858,7 @@ for name, actions in (("naive: both stored", ("stored", "stored")),
 
 # %% [markdown]
 # The naive learner ends where the formula says. With the stored next action alone, the learner finds the good door,
-# and never goes there: the critic tells it what going on was worth to somebody who did not know. With the stored
+# and hardly ever goes there: the critic tells it what going on was worth to somebody who did not know. With the stored
 # action in the gradient alone, it goes on imitating. The corrected learner reaches the best policy, which nobody in
 # these data followed.
 
@@ -871,8 +875,8 @@ for name, actions in (("naive: both stored", ("stored", "stored")),
 #
 # The first way, with the score, needs only numbers from $Q$; this needs its slope. It believes the critic more
 # deeply. Take one Gaussian action with mean $\frac12$ and standard deviation $\frac12$, and two critics: $Q = -a^2$,
-# and the same with a ripple of height 0.1. Both gradients in the mean $\mu$, averaged exactly over a fine grid of
-# noise:
+# and the same with a ripple of height 0.1. Both estimates of the derivative with respect to the mean $\mu$, averaged exactly over a
+# fine grid of noise:
 
 # %%
 noise = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
@@ -893,8 +897,8 @@ for name, ripple in (("−a²", 0.0), ("−a² + 0.1 sin 50a", 0.1)):
 # Both ways have the same mean. For the smooth critic the way through the action has half of the noise. The ripple,
 # hardly visible in the heights, makes it the noisier one.
 #
-# **Where this breaks.** There: a critic that was fitted to heights may have wrong slopes. And discrete actions have
-# no slope at all.
+# **Where this breaks.** At the slopes: a critic that was fitted to heights may have wrong ones. And discrete actions
+# have no slope at all.
 #
 # ### Soft actor-critic
 #
@@ -924,7 +928,7 @@ for name, ripple in (("−a²", 0.0), ("−a² + 0.1 sin 50a", 0.1)):
 # policy's mean entropy falls below a wanted value, and lowered where it is above (Haarnoja et al. 2018b).
 #
 # *The density of a bounded action.* The torque of a motor is limited, so one draws $u \sim \mathcal N(\mu, \sigma^2)$
-# and applies $a = h \tanh u$. Probability is conserved, $\pi(a)\, \mathrm da = \mathcal N(u)\, \mathrm du$, and so
+# and applies $a = h \tanh u$, where $h$ is the largest torque. Probability is conserved, $\pi(a)\, \mathrm da = \mathcal N(u)\, \mathrm du$, and so
 # $\log \pi(a \mid s) = \log \mathcal N(u) - \log\big(h\, (1 - \tanh^2 u)\big)$. Leaving out the last term is a common
 # error.
 #
@@ -984,9 +988,9 @@ for name, sign in (("as it stands", 1.0), ("sign of the entropy turned", -1.0)):
 # slopes $-\alpha$ from the entropy and $+\alpha$ from $Q$, and the wrong one $\alpha$ twice. The entropy does not
 # depend on the gain, so this test sees no error there.)
 #
-# Now live: pendulums that start at any angle, have to be swung up and held, and are pushed by a torque $u$ between −2
-# and 2, too weak to lift them at once. The reward is $-(\theta^2 + 0.1\, \dot\theta^2 + 0.001\, u^2)$, with the angle
-# $\theta$ measured from the top. An episode has 200 steps; −200 is a good one, about −1200 what random actions get.
+# Now live: pendulums that start at any angle, have to be swung up and held, and are pushed by a torque $a$ between −2
+# and 2, too weak to lift them at once. The reward is $-(\varphi^2 + 0.1\, \dot\varphi^2 + 0.001\, a^2)$, with the angle
+# $\varphi$ measured from the top. An episode has 200 steps; −200 is a good one, about −1200 what random actions get.
 #
 # *Read the code:* [`sac`](../rlcourse/algorithms/sac.py), [`Pendulum`](../rlcourse/envs/pendulum.py) (Gymnasium's),
 # [`SquashedGaussianHead`](../rlcourse/nets/heads_squashed.py) (the bounded action above),
@@ -1010,8 +1014,8 @@ swung = watch(sac.train(source, actor, critic, config, seed=0), config.total_ste
               describe=describe, name="SAC", size=(9, 3), draw=picture)
 
 # %% [markdown]
-# The curve moves in stairs: all episodes have 200 steps and end together, eight of them in 1600 steps. The first 1000
-# steps are random actions. Then the curve falls: what the actor first learns from critics that have seen little is
+# The curve moves in stairs: all episodes have 200 steps and end together, eight of them in 1600 steps. The first
+# stair is mostly random actions (1000 of 1600 steps). The second is lower: what the actor first learns from critics that have seen little is
 # worse than chance. (Why, we have not tested.)
 #
 # How good are the eight policies when they no longer explore ([`episodes`](../rlcourse/data/episodes.py),
@@ -1040,7 +1044,7 @@ film(pendulum, one_episode(pendulum, swung.policy, run=0, seed=1))
 
 # %% [markdown]
 # **What to notice.** Seventy-five episodes were enough, here for at least seven of eight runs. A2C used every
-# transition once. Here a transition is used about eight times on average (the early ones more often, since they can
+# transition once. Here a transition is used between seven and eight times on average (the early ones more often, since they can
 # be drawn for longer), and each update asks the critic about actions that nobody ever took. (How much of the success
 # is the replay's merit only a comparison on the same task could show.)
 #
