@@ -1,8 +1,9 @@
 """Advantage actor-critic: a critic is fitted to what follows, and the actor climbs the critic's advantages.
 
 Barto, Sutton, Anderson 1983 and Konda, Tsitsiklis 2000 for the two learners; Mnih and others 2016 for many
-environments at once. Told in lectures/04_actor_critic, sections A1 to A6. Batch: a rollout of several steps for every update. Online: one
-step of every environment (`online`). Two networks, or one trunk with two heads (`nets.shared_trunk`).
+environments at once. Told in lectures/04_actor_critic, sections A1 to A6. Batch: a rollout of several steps for
+every update. Online: one step of every environment (`online`). Two networks, or one trunk with two heads
+(`nets.shared_trunk`).
 
 | quick facts       |                                                                                    |
 |-------------------|------------------------------------------------------------------------------------|
