@@ -4,8 +4,9 @@ Everything but the cloud is exact. n-step estimates stand at λ = 1 − 1/n, sin
 GAE mixes are 1/(1 − λ) steps long on average. The bias is split in two. What is common to all actions of a state
 is a baseline and leaves the gradient's mean alone; what differs between the actions does not. In the cloud
 the luck stays the same while a control moves. ∇J stands for E[∇log π(a|s) A(s, a)] over the states where the
-policy is in the long run, with the discounted A: it is near the gradient of the mean reward only as γ → 1. The problem never ends; where one does, a critic that is too high by the same amount in
-every state is not too high behind the end, and that difference is no baseline.
+policy is in the long run, with the discounted A: it is near the gradient of the mean reward only as γ → 1.
+The problem never ends; where one does, a critic that is too high by the same amount in every state is not too
+high behind the end, and that difference is no baseline.
 """
 
 import math
