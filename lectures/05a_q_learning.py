@@ -100,15 +100,16 @@ best_value, _ = value_iteration(rooms, 0.9)
 goes_on = torch.tensor(False)
 sampled_v, q_values = torch.zeros(2).double(), torch.zeros(2, 2).double()
 for _ in range(300):
-    # (V) from samples: the mean, over one outcome j of action 0 and one outcome k of action 1, of the larger result
+    # (V) from samples: the mean of the larger result, over outcomes j of action 0 and k of action 1
     result = pay[:, :, None] + 0.9 * sampled_v
     larger = torch.maximum(result[:, 0, :, None], result[:, 1, None, :])
     sampled_v = torch.einsum("sj,sk,sjk->s", chance[:, 0], chance[:, 1], larger)
     # (Q) from samples: the mean, over one outcome j, of the target
-    targets = q_target(pay[:, :, None].expand(2, 2, 2), q_values.expand(2, 2, 2, 2), goes_on.expand(2, 2, 2),
-                       discount=0.9)
+    targets = q_target(pay[:, :, None].expand(2, 2, 2), q_values.expand(2, 2, 2, 2),
+                       goes_on.expand(2, 2, 2), discount=0.9)
     q_values = (chance * targets).sum(-1)
-for name, value in (("V*", best_value), ("(V), each action tried once", sampled_v), ("max of (Q)", q_values.amax(-1))):
+for name, value in (("V*", best_value), ("(V), each action tried once", sampled_v),
+                    ("max of (Q)", q_values.amax(-1))):
     print(f"{name:28} room 0 {value[0]:7.3f}   room 1 {value[1]:7.3f}")
 
 # %% [markdown]
@@ -154,16 +155,23 @@ def worth(policy):
     return float(world.initial @ policy_evaluation(world, policy, discount))
 
 
+def cliff_walkers(each, time_limit):
+    return DynamicsSource(world, runs, each, random=generator(0, "cliff"), time_limit=time_limit,
+                          dtype=torch.float64)
+
+
 def aimless_record(steps):
-    """What eight independent learners get: the record of eight aimless walkers each, [8, 8 · steps, …]."""
+    """For each of eight learners the record of eight aimless walkers, [8, 8 · steps, …]."""
     luck = generator(0, "aimless steps")
-    source = DynamicsSource(world, runs, 8, random=generator(0, "cliff"), time_limit=100, dtype=torch.float64)
-    return rollout(source, lambda s: torch.randint(4, s.shape, generator=luck), steps).map(samples_by_run)
+    source = cliff_walkers(8, time_limit=100)
+    record = rollout(source, lambda s: torch.randint(4, s.shape, generator=luck), steps)
+    return record.map(samples_by_run)
 
 
 cliff_value, _ = value_iteration(world, discount)
 cliff_q = q_from_value(world, cliff_value, discount)
-print(f"the best policy is worth {worth(greedy_policy(cliff_q)):.2f}, the aimless one {worth(torch.full((states, 4), 0.25).double()):.1f}")
+aimless = torch.full((states, 4), 0.25, dtype=torch.float64)
+print(f"the best policy is worth {worth(greedy_policy(cliff_q)):.2f}, the aimless one {worth(aimless):.1f}")
 print("a policy that walks on for ever without a fall is worth -1 / (1 - 0.95) = -20")
 print("               pairs seen   worst, median and best of the 8 greedy policies")
 print("transitions    (of 148)     first table 0              first table -20")
@@ -216,25 +224,29 @@ from rlcourse.plots.learning import compare
 from rlcourse.results.intervals import mean_interval
 
 epsilon = 0.1
-mixed = (1 - epsilon - epsilon / 3) * torch.eye(4).double() + epsilon / 3  # row: chosen, column: taken
-shaky = replace(world, transition_probs=torch.einsum("ab,sbn->san", mixed, world.transition_probs),
-                reward_table=world.reward_table @ mixed.T)
-shaky_q = q_from_value(world, value_iteration(shaky, discount)[0], discount)  # the first action as chosen, then shaky
+mixed = epsilon_greedy_probs(torch.eye(4).double(), epsilon=epsilon)  # row: chosen, column: taken
+shaky = replace(world, reward_table=world.reward_table @ mixed.T,
+                transition_probs=torch.einsum("ab,sbn->san", mixed, world.transition_probs))
+shaky_value, _ = value_iteration(shaky, discount)
+shaky_q = q_from_value(world, shaky_value, discount)  # the first action as chosen, then shaky
 tables, training = {}, {}
-print("worth from the start:         acting greedily     and while exploring")
-for name, q in (("exact: Q*", cliff_q), ("exact: best while exploring", shaky_q)):
-    print(f"{name:29} {worth(greedy_policy(q)):7.2f} {worth(epsilon_greedy_probs(q, epsilon=epsilon)):21.2f}")
+
+
+def both_worths(q):
+    """Of one table: what its greedy and its ε-greedy policy are worth."""
+    return worth(greedy_policy(q)), worth(epsilon_greedy_probs(q, epsilon=epsilon))
+
+
+print("worth from the start        acting greedily             while exploring")
+for name, q in (("exact: Q*", cliff_q), ("exact: best exploring", shaky_q)):
+    print(f"{name:24} {{:7.2f}} {{:27.2f}}".format(*both_worths(q)))
 for rule, name in (("q", "Q-learning"), ("sarsa", "SARSA"), ("expected_sarsa", "expected SARSA")):
-    source = DynamicsSource(world, runs, 8, random=generator(0, "cliff"), time_limit=1000, dtype=torch.float64)
-    config = q_learning.Config(rule=rule, total_steps=64_000, report_every=1600, discount=discount,
-                               epsilon=epsilon, learning_rate=0.1)
-    *_, last = q_learning.train(source, states, config, seed=0)
+    config = q_learning.Config(rule=rule, total_steps=64_000, report_every=1600,
+                               discount=discount, epsilon=epsilon, learning_rate=0.1)
+    *_, last = q_learning.train(cliff_walkers(8, time_limit=1000), states, config, seed=0)
     tables[name], training[name] = last.q_values, last.curve
-    print(f"{name:20}", end="")
-    for policies in (greedy_policy(last.q_values), epsilon_greedy_probs(last.q_values, epsilon=epsilon)):
-        mean, low, high = mean_interval(np.array([worth(policy) for policy in policies]))
-        print(f"  {mean:6.2f} [{low:6.2f}, {high:6.2f}]", end="")
-    print()
+    found = np.array([both_worths(q) for q in last.q_values]).T
+    print(f"{name:24} " + "    ".join("{:7.2f} [{:6.2f}, {:6.2f}]".format(*mean_interval(row)) for row in found))
 
 # %%
 directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
@@ -246,15 +258,16 @@ def arrows(q):
 
 
 shown = {name: tables[name][0] for name in ("Q-learning", "SARSA")}
-figure = maps_figure({f"{name}, run 0": edge.picture(q.amax(-1)).clamp(min=-20).numpy() for name, q in shown.items()},
-                     label="largest Q", start=(3, 0), goal=(3, 11), arrows=[arrows(q) for q in shown.values()],
-                     size=(9.5, 2.2))
-figure.set_label("Two maps of the cliff with the largest Q in every cell and arrows for the greedy action: after "
-                 "Q-learning they lead along the edge, after SARSA they keep away from it")
+pictures = {f"{name}, run 0": edge.picture(q.amax(-1)).numpy() for name, q in shown.items()}
+figure = maps_figure(pictures, label="largest Q", start=(3, 0), goal=(3, 11), size=(9.5, 2.2),
+                     arrows=[arrows(q) for q in shown.values()])
+figure.set_label("Two maps of the cliff with the largest Q in every cell and arrows for the greedy "
+                 "action: after Q-learning along the edge, after SARSA away from it")
 figure
 
 # %% tags=["unstable-picture"]
-compare(training, "Return while learning on the cliff, exploration included", threshold=None, estimator="mean")
+compare(training, "Return while learning on the cliff, exploration included", threshold=None,
+        estimator="mean")
 
 # %% [markdown]
 # **What to notice.**
@@ -267,7 +280,6 @@ compare(training, "Return while learning on the cliff, exploration included", th
 # What does "off-policy" buy, then? Let all three learn from the *same* data, those of the aimless walker, with step sizes that fall. Each of the three has an exact table that it should go to, and two others.
 
 # %%
-aimless = torch.full((states, 4), 0.25, dtype=torch.float64)
 aimless_q = q_from_value(world, policy_evaluation(world, aimless, discount), discount)
 on_the_way = ~world.terminal
 exact_tables = {"Q*": cliff_q, "Q of the best ε-greedy": shaky_q, "Q of the walker": aimless_q}
@@ -280,14 +292,14 @@ def distance(first, second):
 
 print("distance to: ", "".join(f"{name:>30}" for name in exact_tables))
 for rule, name in (("q", "Q-learning"), ("expected_sarsa", "expected SARSA"), ("sarsa", "SARSA")):
-    source = DynamicsSource(world, runs, 128, random=generator(0, "cliff"), time_limit=100, dtype=torch.float64)
-    config = q_learning.Config(rule=rule, total_steps=384_000, report_every=384_000, discount=discount,
-                               epsilon=epsilon, rate_offset=20.0)
-    *_, last = q_learning.train(source, states, config, seed=0, behaviour=aimless)
+    config = q_learning.Config(rule=rule, total_steps=384_000, report_every=384_000,
+                               discount=discount, epsilon=epsilon, rate_offset=20.0)
+    *_, last = q_learning.train(cliff_walkers(128, time_limit=100), states, config, seed=0,
+                                behaviour=aimless)
     print(f"{name:14}", end="")
     for exact in exact_tables.values():
         mean, low, high = mean_interval(distance(last.q_values, exact).numpy())
-        print(f"{mean:10.2f} [{low:7.2f}, {high:7.2f}]", end="")
+        print(f"{mean:10.2f} [{max(low, 0):7.2f}, {high:7.2f}]", end="")
     print()
 
 # %% [markdown]
@@ -339,29 +351,31 @@ for rule, name in (("q", "Q-learning"), ("expected_sarsa", "expected SARSA"), ("
 
 # %%
 from rlcourse.envs.divergence import two_state
-from rlcourse.exact.operators import fitted_iteration, operator_norm, policy_backup_matrix, projection
+from rlcourse.exact.operators import (fitted_iteration, operator_norm, policy_backup_matrix,
+                                      projection)
 from rlcourse.plots.curves import panels
 
 pair = two_state(discount=0.95)
 backup = policy_backup_matrix(pair.mdp, pair.evaluation, pair.discount)  # V ↦ matrix V + vector
-shares = {"both states alike": pair.state_weights, "nearly all in the second": torch.tensor([0.01, 0.99]).double()}
+shares = {"both states alike": pair.state_weights,
+          "nearly all in the second": torch.tensor([0.01, 0.99]).double()}
 plots = []
 for name, share in shares.items():
     onto = projection(pair.features, share)
-    print(f"{name:25} backup, ∞-norm: {operator_norm(backup.matrix):.3f}   projection, 2-norm: "
-          f"{operator_norm(onto, share):.3f}   factor of w: {float(fitted_iteration(backup, pair.features, share).matrix):.3f}")
+    factor = float(fitted_iteration(backup, pair.features, share).matrix)
+    print(f"{name:25} backup, ∞-norm: {operator_norm(backup.matrix):.3f}   "
+          f"projection, 2-norm: {operator_norm(onto, share):.3f}   factor of w: {factor:.3f}")
     path = [pair.features[:, 0]]
     for _ in range(6):
         path += [backup.matrix @ path[-1], onto @ backup.matrix @ path[-1]]
     top = float(max(point.max() for point in path))
     plots.append({"title": f"Data: {name}", "xlabel": "V(first state)", "ylabel": "V(second state)",
                   "series": {"what w can represent": ([0, top / 2], [0, top]),
-                             "backup, projection, backup, …": tuple(torch.stack(path).T.numpy()),
-                             "the start, w = 1": ([0.97, 1.03], [2.0, 2.0])}})
+                             "backup, projection, backup, …": tuple(torch.stack(path).T.numpy())}})
 panels(plots, size=(10, 3.6))
 
 # %% [markdown]
-# On the left each backup is a horizontal step to the right, onto the diagonal, where both values are $\gamma \cdot 2w$, and each projection returns to a higher point than before. On the right the second state, of which the first borrows its value, counts nearly alone; the path comes down.
+# Both paths start at $w = 1$, the point $(1, 2)$. Each backup leads to the right and a little down, to where both values are $\gamma \cdot 2w$. On the left each projection returns to a higher point of the line than before. On the right the second state, from which the first borrows its value, counts nearly alone, and the path comes down.
 #
 # ### On-policy it is a contraction
 #
@@ -384,23 +398,23 @@ from rlcourse.exact.stationary import stationary_distribution
 from rlcourse.plots.curves import curves
 
 pair = two_state(discount=0.99)
-prefers_second = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)  # Q(s, a) up to a factor, for w > 0
+prefers_second = torch.tensor([[0.0, 1.0], [0.0, 1.0]]).double()  # what is greedy for w > 0
 exploring = np.linspace(0, 0.5, 51)
 factors = {"greedy target (the max)": [], "target of the policy that acts": []}
 for share in exploring:
     actor = epsilon_greedy_probs(prefers_second, epsilon=share)
     visits = stationary_distribution(pair.mdp, actor)
     for name, evaluated in zip(factors, (pair.evaluation, actor)):
-        one_round = fitted_iteration(policy_backup_matrix(pair.mdp, evaluated, 0.99), pair.features, visits)
-        factors[name].append(float(one_round.matrix))
+        backup = policy_backup_matrix(pair.mdp, evaluated, 0.99)
+        factors[name].append(float(fitted_iteration(backup, pair.features, visits).matrix))
 for name, factor in factors.items():
-    print(f"{name:32}", "  ".join(f"ε = {exploring[i]:.2f}: {factor[i]:.4f}" for i in (0, 5, 10, 20, 50)))
-curves({name: (exploring, factor) for name, factor in factors.items()} | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])},
-       title="Factor of w in one round of exact regression, γ = 0.99", xlabel="exploration ε of the data",
-       ylabel="factor")
+    print(f"{name:32}", "  ".join(f"ε = {exploring[i]:.2f}: {factor[i]:.4f}" for i in (0, 5, 10, 50)))
+lines = {name: (exploring, factor) for name, factor in factors.items()}
+curves(lines | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])}, ylabel="factor",
+       title="Factor of w in one round of exact regression, γ = 0.99", xlabel="exploration ε of the data")
 
 # %% [markdown]
-# With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 when one step in twenty is explored. **Ordinary exploration is off-policy enough to diverge**, with an approximator that contains the truth.
+# With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 before one step in twenty is explored. **Ordinary exploration is off-policy enough to diverge**, with an approximator that contains the truth.
 #
 # Two states are an extreme case, made for the purpose. How common is it? Random problems with twenty states (each action can lead to five of them), ten random features, $\gamma = 0.99$: the norm of $\gamma\, \Pi P_\pi$ with stationary data, and with data that visit the states with random shares. (With other data the norm proves nothing, and we look at the
 # spectral radius: above 1, the rounds diverge from nearly every start.)
@@ -414,16 +428,18 @@ for seed in range(300):
     problem, policy = random_mdp(20, 3, seed=seed, successors=5), random_policy(20, 3, seed=seed)
     features = torch.randn(20, 10, generator=generator(seed, "features"), dtype=torch.float64)
     shares = torch.rand(20, generator=generator(seed, "shares"), dtype=torch.float64) ** 8
-    matrix, visits = policy_backup_matrix(problem, policy, 0.99).matrix, stationary_distribution(problem, policy)
+    matrix = policy_backup_matrix(problem, policy, 0.99).matrix
+    visits = stationary_distribution(problem, policy)
     on_policy.append(operator_norm(projection(features, visits) @ matrix, visits))
     elsewhere.append(spectral_radius(projection(features, shares / shares.sum()) @ matrix))
-print(f"stationary data: the norm is between {min(on_policy):.2f} and {max(on_policy):.2f}; the proof allows 0.99")
+print(f"stationary data: the norm is between {min(on_policy):.2f} and {max(on_policy):.2f}; "
+      "the proof allows 0.99")
 print(f"other data: the spectral radius is between {min(elsewhere):.2f} and {max(elsewhere):.2f}; "
       f"above 1 in {sum(radius > 1 for radius in elsewhere)} of 300 problems")
 
 # %% [markdown]
-# With other data things need not explode, and mostly they do not. But nothing forbids it. (The shares are uneven on purpose: the eighth power of a uniform number, so that a few states have most of the data.) The three ingredients, a learned approximation, targets made of one's own values, and data of another policy, are called the *deadly triad* (Sutton and Barto 2018, section 11.3). Each two of them are safe in the
-# linear case. DQN has all three.
+# With other data things need not explode, and mostly they do not. But nothing forbids it. (The shares are uneven on purpose: the eighth power of a uniform number, so that a few states have most of the data.) The three ingredients, a learned approximation, targets made of one's own values, and data of another policy, are called the *deadly triad* (Sutton and Barto 2018, section 11.3). Any two of them are safe
+# when a policy is evaluated with linear features. DQN has all three.
 
 # %% [markdown]
 # ### Q-learning is not gradient descent
@@ -443,7 +459,7 @@ print(f"other data: the spectral radius is between {min(elsewhere):.2f} and {max
 # Hold $y$ still for a while, and the first matter is gone: the steps in between are honest gradient descent on a regression. The second remains: these regressions, one after the other, are $\Pi \mathcal T$, and that is what exploded above, with each regression solved exactly. A target network (Q4) slows the movement down. It is no proof against divergence.
 #
 # The classical example for the online rule is Baird's (1995): [`baird`](../rlcourse/envs/divergence.py) has seven states, eight features that can represent *every* value function, no rewards, and data in which all states are equally frequent. Exact mean updates, and eight learners on samples (corrected by the ratio $\rho = \pi/\pi_\beta$ of P6 for the action, so that it is not the actions that are
-# wrong but only the states' shares; [`semi_gradient`](../rlcourse/exact/operators.py), [`residual_gradient`](../rlcourse/exact/operators.py), [`iteration_matrix`](../rlcourse/exact/operators.py)):
+# wrong but only the states' shares; [`semi_gradient`](../rlcourse/exact/operators.py), [`residual_gradient`](../rlcourse/exact/operators.py), [`iteration_matrix`](../rlcourse/exact/operators.py), [`uniforms`](../rlcourse/core/seeding.py)):
 
 # %%
 from rlcourse.core.seeding import uniforms
@@ -464,7 +480,8 @@ for name, update in updates.items():
         error[name].append(float((star.features @ w).abs().max()))
         w = matrix @ w
     asymmetry = float((update.matrix - update.matrix.T).norm() / update.matrix.norm())
-    print(f"{name:30} asymmetry of A {asymmetry:.3f}   error at the start {error[name][0]:.1f}, at the end {error[name][-1]:.3g}")
+    print(f"{name:30} asymmetry of A {asymmetry:.3f}   error at the start {error[name][0]:.1f}, "
+          f"at the end {error[name][-1]:.3g}")
 
 w, luck, sampled = star.initial_parameters.repeat(8, 1), generator(0, "baird"), []
 for _ in range(steps + 1):
@@ -474,10 +491,13 @@ for _ in range(steps + 1):
     td_error = star.discount * (w @ star.features[6]) - (w * here).sum(-1)
     w = w + rate * (ratio * td_error)[:, None] * here
 sampled = torch.stack(sampled).numpy()
-print(f"eight learners on samples: error at the end above 100 in {int((sampled[-1] > 100).sum())} of 8")
-curves({name: (np.arange(steps + 1), values) for name, values in error.items()}
-       | {"off-policy, on samples: median and range of 8": (np.arange(steps + 1), np.median(sampled, 1), sampled.min(1), sampled.max(1))},
-       title="Baird's problem: the true values are 0", xlabel="updates", ylabel="largest |V|", log="y", size=(8, 3.8))
+print(f"learners on samples: error at the end above 100 in {int((sampled[-1] > 100).sum())} of 8")
+count = np.arange(steps + 1)
+lines = {name: (count, values) for name, values in error.items()}
+lines["off-policy, on samples: median and range of 8"] = (
+    count, np.median(sampled, 1), sampled.min(1), sampled.max(1))
+curves(lines, title="Baird's problem: the true values are 0", xlabel="updates", ylabel="largest |V|",
+       log="y", size=(8, 3.8))
 
 # %% [markdown]
 # The off-policy semi-gradient grows exponentially, on samples as in the mean. Here no projection is to blame (every $V$ can be represented); it is the *step* that couples states through shared parameters. For the policy that collected the data the same rule comes down, on the same states. (Its $A$ happens to be symmetric: under this policy every state is followed by every state alike.) The residual gradient comes down too, and then hardly moves.
@@ -500,9 +520,10 @@ coin = split()
 toss = policy_backup_matrix(coin.mdp, coin.evaluation, coin.discount)
 given = coin.features, coin.state_weights
 print("                            before the toss   heads   tails")
+one_sample = residual_gradient_one_sample(coin.mdp, coin.evaluation, *given, coin.discount)
 for name, update in (("true, and semi-gradient", semi_gradient(toss, *given)),
                      ("residual, two samples", residual_gradient(toss, *given)),
-                     ("residual, one sample", residual_gradient_one_sample(coin.mdp, coin.evaluation, *given, coin.discount))):
+                     ("residual, one sample", one_sample)):
     values = (coin.features @ fixed_point(update)).round(decimals=9) + 0.0
     print(f"{name:27} {values[0]:13.4f} {values[1]:9.4f} {values[2]:7.4f}")
 
@@ -511,8 +532,10 @@ walk_backup = policy_backup_matrix(walk, corridor_policy(), 0.95)
 visits = stationary_distribution(walk, corridor_policy())
 for name, rule in (("semi-gradient", semi_gradient), ("residual gradient", residual_gradient)):
     update = rule(walk_backup, torch.eye(8, dtype=torch.float64), visits)
-    factor, rate = min((spectral_radius(iteration_matrix(update, rate)), rate) for rate in np.geomspace(0.1, 30, 400))
-    print(f"corridor, {name:18} best step size {rate:5.2f}: {np.log(10) / -np.log(factor):6.0f} updates for one more digit")
+    factor, rate = min((spectral_radius(iteration_matrix(update, rate)), rate)
+                       for rate in np.geomspace(0.1, 30, 400))
+    print(f"corridor, {name:18} best step size {rate:5.2f}: "
+          f"{np.log(10) / -np.log(factor):6.0f} updates for one more digit")
 
 # %% [markdown]
 # With one sample the residual gradient believes that heads is worth three quarters and tails a quarter, though it has seen the coin's two sides pay 1 and 0 without exception: it makes the future look like the present, because then nothing surprises it. With two samples it is right, but who can toss the same coin twice? And even then it is slow. So the semi-gradient is what everybody uses.
@@ -570,16 +593,20 @@ print("a schedule: ε at steps 0, 5000, 10000, 20000 is",
 # %%
 rooms_q = q_from_value(rooms, best_value, 0.9)
 uniform = torch.full((2, 2), 0.5, dtype=torch.float64)
-settings = {"constant, 0.1": {"learning_rate": 0.1}, "1 / k": {"rate_offset": 1.0}, "20 / (19 + k)": {"rate_offset": 20.0}}
+settings = {"constant, 0.1": {"learning_rate": 0.1}, "1 / k": {"rate_offset": 1.0},
+            "20 / (19 + k)": {"rate_offset": 20.0}}
 falling = {}
 for name, rates in settings.items():
-    source = DynamicsSource(rooms, runs, 10, random=generator(0, "rooms"), time_limit=10**6, dtype=torch.float64)
+    source = DynamicsSource(rooms, runs, 10, random=generator(0, "rooms"), time_limit=10**6,
+                            dtype=torch.float64)
     config = q_learning.Config(total_steps=40_000, report_every=500, discount=0.9, **rates)
     off = [(last.step, (last.q_values - rooms_q).abs().amax((1, 2)).numpy())
            for last in q_learning.train(source, 2, config, seed=0, behaviour=uniform)]
     falling[name] = ([step for step, _ in off], *np.array([mean_interval(error) for _, error in off]).T)
-    print(f"{name:14} largest error after {off[-1][0]:,} steps: " + "{:.2f} [{:.2f}, {:.2f}]".format(*mean_interval(off[-1][1])))
-curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student interval)", xlabel="steps", ylabel="largest error of Q", log="xy")
+    mean, low, high = mean_interval(off[-1][1])
+    print(f"{name:14} largest error after {off[-1][0]:,} steps: {mean:.2f} [{low:.2f}, {high:.2f}]")
+curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student interval)", xlabel="steps",
+       ylabel="largest error of Q", log="xy")
 
 # %% [markdown]
 # All three keep condition 1, the last two also condition 2. The constant rate comes quickly to a level of noise, and stays there. And the sequence that every proof mentions is hopeless: $1/k$ weighs all targets alike, also the first ones, which were made of a table that knew nothing. The sum $\sum 1/k$ is infinite, but the error falls
@@ -592,20 +619,23 @@ from rlcourse.envs.maps import grid_map
 
 room = grid_map(("S.....", "......", "..##..", "..##..", "......", ".....G"), slip=0.1).mdp
 room_value, _ = value_iteration(room, 0.95)
-print(f"the best policy is worth {float(room.initial @ room_value):.3f}")
+print(f"worth from the start; the best policy: {float(room.initial @ room_value):.3f}")
 for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}), ("ε = 0.1", {"epsilon": 0.1}),
                       ("ε = 0.75, uniform", {"epsilon": 0.75}),
                       ("from 0.75 to 0.05", {"epsilon": 0.75, "final_epsilon": 0.05, "epsilon_steps": 20_000}),
                       ("ε = 0, table begins at 1", {"epsilon": 0.0, "initial_value": 1.0})):
-    source = DynamicsSource(room, runs, 16, random=generator(0, "room"), time_limit=200, dtype=torch.float64)
-    config = q_learning.Config(total_steps=32_000, report_every=32_000, discount=0.95, rate_offset=20.0, **explore)
+    source = DynamicsSource(room, runs, 16, random=generator(0, "room"), time_limit=200,
+                            dtype=torch.float64)
+    config = q_learning.Config(total_steps=32_000, report_every=32_000, discount=0.95,
+                               rate_offset=20.0, **explore)
     *_, last = q_learning.train(source, room.num_states, config, seed=0)
-    found = [float(room.initial @ policy_evaluation(room, policy, 0.95)) for policy in greedy_policy(last.q_values)]
+    found = [float(room.initial @ policy_evaluation(room, policy, 0.95))
+             for policy in greedy_policy(last.q_values)]
     mean, low, high = mean_interval(np.array(found))
-    print(f"{name:26} {mean:.3f} [{low:.3f}, {high:.3f}]   return while learning, last episodes {float(last.episode_return.nanmean()):.2f}")
+    print(f"{name:26} {mean:.3f} [{low:.3f}, {high:.3f}]")
 
 # %% [markdown]
-# The first two rows never found the goal. At the start all values are equal, of equal ones the first action counts as greedy, and that is *up*, out of the corner's reach; a tenth of random moves does not lead through ten cells the other way. The uniform actor reaches the goal often, but spends its time elsewhere, and its values are
+# The first two rows never found the goal. At the start all values are equal, of equal ones the first action counts as greedy, and that is *up*, against the wall; with a tenth of other moves nobody got ten cells the other way. The uniform actor does reach the goal, but spends most of its steps elsewhere, and its values are
 # still on their way. A schedule that starts uniform and ends nearly greedy has both. And the last row explores without any randomness at all: a table that begins at 1, better than anything that is true, is disappointed by every cell that it tries, and goes where it has not been yet. (In fitted
 # Q-iteration from a fixed record the same optimism was the trouble. Here it is put to the test.)
 #
@@ -642,7 +672,7 @@ for name, batches in means.items():
 # several times; and the data come from many recent policies and not from the latest alone, so that what the network learned about other situations is not written over. Large rings make for stability; they also make for old data.
 #
 # Which ring? [`Replay`](../rlcourse/data/replay.py) keeps time before environments, so that successors stand in neighbouring rows, overwrites the oldest row, and keeps the true successor and both end flags of every step. (One refinement draws surprising transitions more often, and
-# corrects for it by importance weights: Schaul et al. 2016, [`PrioritisedReplay`](../rlcourse/data/prioritised.py). It is an option of the learner below, and not used here.)
+# corrects for it by importance weights: Schaul et al. 2016, [`PrioritisedReplay`](../rlcourse/data/prioritised.py). It is an option of the learner below, not tried here.)
 #
 # ### Trouble two: the target moves with every step
 #
@@ -663,14 +693,17 @@ from rlcourse.equations.td import polyak
 
 slow = 0.02
 period = round((2 - slow) / slow)
-phi = 0.01 * torch.arange(600).double() + 0.4 * torch.randn(600, generator=generator(0, "jitter"), dtype=torch.float64)
+jitter = torch.randn(600, generator=generator(0, "jitter"), dtype=torch.float64)
+phi = 0.01 * torch.arange(600) + 0.4 * jitter
 copied, averaged = [phi[0]], [phi[0]]
 for update, ahead in enumerate(phi[1:], start=1):
     copied.append(polyak(copied[-1], ahead, polyak_rate=1.0 if update % period == 0 else 0.0))
     averaged.append(polyak(averaged[-1], ahead, polyak_rate=slow))
-print(f"copied every {period} updates: mean lag {(period - 1) / 2:.0f}; averaged with η = {slow}: mean lag {(1 - slow) / slow:.0f}")
-curves({"φ, which learns": (np.arange(600), phi), f"φ' copied every {period}": (np.arange(600), torch.stack(copied)),
-        "φ' averaged": (np.arange(600), torch.stack(averaged))},
+print(f"copied every {period} updates: mean lag {(period - 1) / 2:.0f}; "
+      f"averaged with η = {slow}: mean lag {(1 - slow) / slow:.0f}")
+count = np.arange(600)
+curves({"φ, which learns": (count, phi), f"φ' copied every {period}": (count, torch.stack(copied)),
+        "φ' averaged": (count, torch.stack(averaged))},
        title="Two ways to follow: one parameter of the target network", xlabel="updates", ylabel="value")
 
 # %% [markdown]
@@ -697,7 +730,7 @@ critic, target = DiscreteQNet(4, 2, seed=0, **small), DiscreteQNet(4, 2, seed=1,
 obs, next_obs = torch.randn(2, 1, 5, 4, generator=generator(0, "a batch"), dtype=torch.float64)
 action, reward = torch.tensor([[0, 1, 1, 0, 1]]), torch.ones(1, 5, dtype=torch.float64)
 terminated = torch.tensor([[False, False, True, False, False]])
-y = q_target(reward, target(next_obs), terminated, discount=0.99)  # [1, 5]: the max is over the actions, the last axis
+y = q_target(reward, target(next_obs), terminated, discount=0.99)  # [1, 5]: max over the last axis
 loss = td_loss(taken_q(critic(obs), action), y)  # [1, 5]
 loss.mean().backward()
 print("where the problem is over, the target is the reward alone:", y[0, 2].item())
@@ -714,8 +747,9 @@ from rlcourse.algorithms import dqn
 from rlcourse.plots.learning import describe, learning_curve
 from rlcourse.widgets.app.watch import watch
 
-plain = dqn.Config(total_steps=24_000, n_step=1, double=False, capacity=3000, batch_size=64, horizon=8, updates=8,
-                   learning_rate=2e-3, follow_every=50, polyak_rate=1.0, epsilon_start=0.5, epsilon_end=0.02)
+plain = dqn.Config(total_steps=24_000, n_step=1, double=False, capacity=3000, batch_size=64,
+                   horizon=8, updates=8, learning_rate=2e-3, follow_every=50, polyak_rate=1.0,
+                   epsilon_start=0.5, epsilon_end=0.02)
 
 
 def learner(config):
@@ -744,18 +778,20 @@ def over_training(name):
 
 
 for name, last in variants.items():
-    print(f"{name:18} predicts more than 100 for the start of an episode in {int((last.predicted > 100).sum())} of 8 runs")
-print("no target network: poles fall sooner than under random actions (22 steps) in at least 7 of 8 runs at the end:",
-      "yes" if int((variants["no target network"].episode_return < 22).sum()) >= 7 else "no")
+    print(f"{name:18} predicts more than 100 at the start of an episode in "
+          f"{int((last.predicted > 100).sum())} of 8 runs")
+fallen = int((variants["no target network"].episode_return < 22).sum())
+print("no target network: below 22, what random actions reach, at the end in", fallen, "of 8 runs")
 share = float(over_training("no replay").mean() / over_training("DQN").mean())
-print("no replay: the return averaged over training and runs is below 85 % of DQN's:", "yes" if share < 0.85 else "no")
+print("no replay: return over all of training, as a share of DQN's, rounded to the nearest third:",
+      f"{round(3 * share)}/3")
 compare({name: last.curve for name, last in variants.items()}, "DQN and two of its parts")
 
 # %% [markdown]
 # **What to notice.**
 #
 # 1. Without a target network the predictions leave all that is possible, and they never return. The poles fall at once: a network that is wrong by thousands has no use for differences of one. This is the divergence of Q2, with real data and a real network.
-# 2. Without a replay the learning is slower. (It is a matter of degree here: eight environments side by side make a batch less uniform, as the table above showed.) The variant changes two things, the resemblance within a batch and for how long a transition is used; the experiment does not tell them apart.
+# 2. Without a replay the return is lower on the whole; most of the difference comes late, when several runs lose what they had learned. (It is a matter of degree here: eight environments side by side make a batch less uniform, as the table above showed.) The variant changes two things, the resemblance within a batch and for how long a transition is used; the experiment does not tell them apart.
 # 3. The band is an interval for the middle of eight runs. The single runs in the first picture spread widely, so that a small difference between two such curves would mean nothing.
 #
 # **Where this breaks.** None of this is a proof. A target network turns a fast divergence into a slow one, where the regressions themselves diverge ($\tfrac65 \gamma$ per copy, in the two states), and whether they do depends on features that the network chooses as it learns. In practice it mostly works, and one looks at the predictions to see when it does not.
@@ -789,7 +825,7 @@ from rlcourse.widgets.app.three_processes import three_processes
 three_processes()
 
 # %% [markdown]
-# The right panel for three actors, in numbers ([`growth`](../rlcourse/widgets/models/three_processes.py), with $\alpha = 1$; above 1 the mean error grows):
+# The right panel for three actors, in numbers ([`growth`](../rlcourse/widgets/models/three_processes.py) for the copying periods [`PERIODS`](../rlcourse/widgets/models/three_processes.py), with $\alpha = 1$; above 1 the mean error grows):
 
 # %%
 from rlcourse.widgets.models.three_processes import PERIODS, growth
