@@ -297,7 +297,7 @@ for gamma in (0.8, 0.9, 0.95, 0.98, 0.999):
     value = policy_evaluation(walk, policy, gamma)
     advantage = q_from_value(walk, value, gamma) - value[:, None]
     step = stationary_distribution(walk, policy)[:, None] * policy * advantage  # option 1
-    print(f"γ = {gamma:5}: off by {float((step - slope).norm() / slope.norm()):5.1%} of ‖∇r̄‖")
+    print(f"γ = {gamma:5}: off by {float((step - slope).norm() / slope.norm()):5.1%} of its length")
 
 # %% [markdown]
 # So a discount is not only a taste. It is a dial that exchanges variance for bias, and its right position depends on
@@ -1078,7 +1078,7 @@ film(pendulum, one_episode(pendulum, swung.policy, run=0, seed=1))
 # - From a replay, ask for $Q(s, a)$ with today's actions, in the target and in the gradient. The stored $r$ and $s'$
 #   are fine, the stored next action is not.
 #
-# The actor is there to find good actions, and $Q$ knows which they are. [Lecture 05](../README.md) asks whether one
+# The actor is there to find good actions, and $Q$ knows which they are. [Lecture 05](05a_q_learning.ipynb) asks whether one
 # can do without the actor.
 #
 # **Exercise.** [Write the targets and the advantages](../exercises/04_actor_critic.ipynb), a soft target, a squashed
