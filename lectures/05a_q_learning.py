@@ -388,8 +388,8 @@ panels(plots, size=(10, 3.6))
 #
 # The inequality is Jensen's, and the next step is what "stationary" means: $\sum_s \mu(s) P_\pi(s, s') = \mu(s')$. ∎ So $\|\Pi\, \mathcal T^\pi x - \Pi\, \mathcal T^\pi y\|_\mu \le \gamma\, \|x - y\|_\mu$, for any features whatever (Tsitsiklis and Van Roy 1997).
 #
-# The proof needs data and target to belong to the same policy. A learner with the **max** in its target never fulfils it: it evaluates the greedy policy, while an exploring one collects. How much exploration is too much? In the two states, let the data come from an $\varepsilon$-greedy actor, and compare both targets, exactly, with $\gamma = 0.99$.
-# (For $w > 0$ the second state is the better one, and the maximum over the next state is $2w$.)
+# The proof needs data and target to belong to the same policy. A learner with the **max** in its target does not fulfil it as long as it explores: it evaluates the greedy policy, while another one collects. How much exploration is too much? In the two states, let the data come from an $\varepsilon$-greedy actor, and compare both targets, exactly, with $\gamma = 0.99$.
+# (Take $w > 0$: the second state is the better one, and the maximum over the next state is $2w$. For $w < 0$ the maximum is $w$, and the rounds shrink; one sign is enough for trouble.)
 #
 # *Read the code:* [`stationary_distribution`](../rlcourse/exact/stationary.py), [`curves`](../rlcourse/plots/curves.py), [`random_mdp`](../rlcourse/envs/random_problems.py), [`random_policy`](../rlcourse/envs/random_problems.py), [`spectral_radius`](../rlcourse/exact/operators.py).
 
@@ -414,7 +414,7 @@ curves(lines | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])}, ylabel="fac
        title="Factor of w in one round of exact regression, γ = 0.99", xlabel="exploration ε of the data")
 
 # %% [markdown]
-# With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 before one step in twenty is explored. **Ordinary exploration is off-policy enough to diverge**, with an approximator that contains the truth.
+# With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 before one step in twenty is explored. **Ordinary exploration can be off-policy enough to diverge**, with an approximator that contains the truth.
 #
 # Two states are an extreme case, made for the purpose. How common is it? Random problems with twenty states (each action can lead to five of them), ten random features, $\gamma = 0.99$: the norm of $\gamma\, \Pi P_\pi$ with stationary data, and with data that visit the states with random shares. (With other data the norm proves nothing, and we look at the
 # spectral radius: above 1, the rounds diverge from nearly every start.)
@@ -446,7 +446,9 @@ print(f"other data: the spectral radius is between {min(elsewhere):.2f} and {max
 #
 # The online rule with parameters reads
 #
-# $$w \leftarrow w + \alpha\, \big(y - Q_w(s,a)\big)\, \nabla_w Q_w(s, a), \qquad y = r + \gamma \max_{a'} Q_w(s', a') .$$
+# $$w \leftarrow w + \alpha\, \big(y - Q_w(s,a)\big)\, \nabla_w Q_w(s, a),$$
+#
+# $$y = r + \gamma \max_{a'} Q_w(s', a') .$$
 #
 # It looks like a gradient step on $\tfrac12 (y - Q_w)^2$. It is not: $y$ contains $w$ as well, and its gradient is left out. The right-hand side is a **semi-gradient**. Is it the gradient of some *other* function? If it were, its Jacobian would be symmetric (second derivatives commute). For the evaluation of a policy with linear features the mean
 # update is $b - A w$ with $A = \Phi^\top D\, (I - \gamma P)\, \Phi$, and $A$ is in general not symmetric. **There is no function that such a rule descends**, and so no reason why anything should decrease.
@@ -610,7 +612,7 @@ curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student int
 
 # %% [markdown]
 # All three keep condition 1, the last two also condition 2. The constant rate comes quickly to a level of noise, and stays there. And the sequence that every proof mentions is hopeless: $1/k$ weighs all targets alike, also the first ones, which were made of a table that knew nothing. The sum $\sum 1/k$ is infinite, but the error falls
-# only like $k^{-(1-\gamma)}$, here the tenth root (Even-Dar and Mansour 2003). A theorem about the limit says nothing about the afternoon. Starting to average later does better.
+# only like $k^{-(1-\gamma)}$, here the tenth root (Szepesvári 1997; Even-Dar and Mansour 2003). A theorem about the limit says nothing about the afternoon. Starting to average later does better.
 #
 # And the first condition? A room of six by six cells with a wall in the middle, a goal in the far corner that pays 1, nothing else, and slippery ground. Everything but the exploration is the same; what the greedy policies are worth is computed exactly ([`grid_map`](../rlcourse/envs/maps.py)).
 
@@ -644,7 +646,7 @@ for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}), ("ε = 0.
 # %% [markdown]
 # ## Q4 Replay, target networks and DQN
 #
-# Put a network in the place of the table, take online Q-learning as it stands, and it fails, in one of two ways.
+# Put a network in the place of the table, take online Q-learning as it stands, and two things go wrong.
 #
 # ### Trouble one: successive samples resemble each other
 #
@@ -790,8 +792,8 @@ compare({name: last.curve for name, last in variants.items()}, "DQN and two of i
 # %% [markdown]
 # **What to notice.**
 #
-# 1. Without a target network the predictions leave all that is possible, and they never return. The poles fall at once: a network that is wrong by thousands has no use for differences of one. This is the divergence of Q2, with real data and a real network.
-# 2. Without a replay the return is lower on the whole; most of the difference comes late, when several runs lose what they had learned. (It is a matter of degree here: eight environments side by side make a batch less uniform, as the table above showed.) The variant changes two things, the resemblance within a batch and for how long a transition is used; the experiment does not tell them apart.
+# 1. Without a target network the predictions leave all that is possible, and they never return. The poles fall at once: where values grow without bound, their differences between actions say nothing about the pole. This is the divergence of Q2, with real data and a real network.
+# 2. Without a replay the return is lower on the whole; most of the difference comes late, when several runs lose what they had learned. (It is a matter of degree here: eight environments side by side make a batch less uniform, as the table above showed.) The variant changes three things: the resemblance within a batch, for how long a transition is used, and the random start, which is 64 steps long, what the ring holds, instead of 1000. The experiment does not tell them apart.
 # 3. The band is an interval for the middle of eight runs. The single runs in the first picture spread widely, so that a small difference between two such curves would mean nothing.
 #
 # **Where this breaks.** None of this is a proof. A target network turns a fast divergence into a slow one, where the regressions themselves diverge ($\tfrac65 \gamma$ per copy, in the two states), and whether they do depends on features that the network chooses as it learns. In practice it mostly works, and one looks at the predictions to see when it does not.
@@ -839,7 +841,7 @@ for share in (0.1, 0.2, 0.5):
 #
 # 1. Nothing is approximated here, every pair is in the data, and the steps are small enough for every fixed target. Still, at the start setting the error grows: one step in five goes right, while the greedy policy always does. The data are off-policy, and the coupling of the rooms does the rest. Let half of the steps go right, and it converges.
 # 2. A target that waits cures it: the regression sorts out the rooms before the target moves. But the longest period is not the best one. At 256 steps the target moves four times in the whole picture, and the error can shrink by $\gamma = 0.8$ at most each time, for that is all a backup does. *Too fast is unstable, too slow is slow.*
-# 3. The size of the replay is a rate too, that of forgetting. With 20 transitions the rare ones are soon pushed out, and what remains of the error is noise. With 20,000 nothing is forgotten; if collection is slow then (one transition in 16 steps), each learner converges to the values of its own small sample, and they stop at different errors.
+# 3. The size of the replay is a rate too, that of forgetting (copy every 64 steps to see it). With 20 transitions the rare ones are soon pushed out, and what remains of the error is noise. With 20,000 nothing is forgotten; if collection is slow then (one transition in 16 steps), each learner converges to the values of its own small sample, and they stop at different errors.
 # 4. A step size of 1.5 diverges though the data are good and the target waits: that is plain gradient descent with too large a step. Three processes, three ways to fail, and the same symptom on the left. The middle panel helps to tell them apart.
 #
 # **Where this breaks.** The exact factor is about the mean error near $Q^*$, of a linear learner. For a network one can only watch the same quantities: the predicted values against what is possible, the loss against a *fixed* target, the age of what is in the replay.
@@ -884,6 +886,7 @@ for share in (0.1, 0.2, 0.5):
 # - G. Rummery, M. Niranjan (1994). On-line Q-learning using connectionist systems. Technical report, Cambridge University.
 # - T. Schaul, J. Quan, I. Antonoglou, D. Silver (2016). Prioritized experience replay. *ICLR*.
 # - R. S. Sutton, A. G. Barto (2018). *Reinforcement Learning: An Introduction*, 2nd edition. MIT Press.
+# - C. Szepesvári (1997). The asymptotic convergence-rate of Q-learning. *NIPS*.
 # - J. Tsitsiklis, B. Van Roy (1996). Feature-based methods for large scale dynamic programming. *Machine Learning* 22.
 # - J. Tsitsiklis, B. Van Roy (1997). An analysis of temporal-difference learning with function approximation. *IEEE Transactions on Automatic Control* 42.
 # - H. van Seijen, H. van Hasselt, S. Whiteson, M. Wiering (2009). A theoretical and empirical analysis of expected Sarsa. *ADPRL*.
