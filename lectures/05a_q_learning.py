@@ -171,7 +171,8 @@ def aimless_record(steps):
 cliff_value, _ = value_iteration(world, discount)
 cliff_q = q_from_value(world, cliff_value, discount)
 aimless = torch.full((states, 4), 0.25, dtype=torch.float64)
-print(f"the best policy is worth {worth(greedy_policy(cliff_q)):.2f}, the aimless one {worth(aimless):.1f}")
+print(f"the best policy is worth {worth(greedy_policy(cliff_q)):.2f}, "
+      f"the aimless one {worth(aimless):.1f}")
 print("a policy that walks on for ever without a fall is worth -1 / (1 - 0.95) = -20")
 print("               pairs seen   worst, median and best of the 8 greedy policies")
 print("transitions    (of 148)     first table 0              first table -20")
@@ -246,7 +247,8 @@ for rule, name in (("q", "Q-learning"), ("sarsa", "SARSA"), ("expected_sarsa", "
     *_, last = q_learning.train(cliff_walkers(8, time_limit=1000), states, config, seed=0)
     tables[name], training[name] = last.q_values, last.curve
     found = np.array([both_worths(q) for q in last.q_values]).T
-    print(f"{name:24} " + "    ".join("{:7.2f} [{:6.2f}, {:6.2f}]".format(*mean_interval(row)) for row in found))
+    print(f"{name:24} " + "    ".join("{:7.2f} [{:6.2f}, {:6.2f}]".format(*mean_interval(row))
+                                      for row in found))
 
 # %%
 directions = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
@@ -408,10 +410,12 @@ for share in exploring:
         backup = policy_backup_matrix(pair.mdp, evaluated, 0.99)
         factors[name].append(float(fitted_iteration(backup, pair.features, visits).matrix))
 for name, factor in factors.items():
-    print(f"{name:32}", "  ".join(f"ε = {exploring[i]:.2f}: {factor[i]:.4f}" for i in (0, 5, 10, 50)))
+    print(f"{name:32}", "  ".join(f"ε = {exploring[i]:.2f}: {factor[i]:.4f}"
+                                  for i in (0, 5, 10, 50)))
 lines = {name: (exploring, factor) for name, factor in factors.items()}
-curves(lines | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])}, ylabel="factor",
-       title="Factor of w in one round of exact regression, γ = 0.99", xlabel="exploration ε of the data")
+curves(lines | {"1: neither grows nor shrinks": ([0, 0.5], [1, 1])},
+       title="Factor of w in one round of exact regression, γ = 0.99", ylabel="factor",
+       xlabel="exploration ε of the data")
 
 # %% [markdown]
 # With the actor's own target the factor is never above $\gamma$, as proved. With the max it passes 1 before one step in twenty is explored. **Ordinary exploration can be off-policy enough to diverge**, with an approximator that contains the truth.
@@ -470,11 +474,12 @@ from rlcourse.exact.operators import iteration_matrix, residual_gradient, semi_g
 
 star = baird()
 asked = policy_backup_matrix(star.mdp, star.evaluation, star.discount)  # "solid", always to state 6
-own = policy_backup_matrix(star.mdp, star.behaviour, star.discount)  # the policy that collected the data
+own = policy_backup_matrix(star.mdp, star.behaviour, star.discount)  # who collected the data
 rate, steps = 0.05, 2000
 updates = {"semi-gradient, off-policy": semi_gradient(asked, star.features, star.state_weights),
            "semi-gradient, on-policy": semi_gradient(own, star.features, star.state_weights),
-           "residual gradient, off-policy": residual_gradient(asked, star.features, star.state_weights)}
+           "residual gradient, off-policy": residual_gradient(asked, star.features,
+                                                              star.state_weights)}
 error = {}
 for name, update in updates.items():
     matrix, w, error[name] = iteration_matrix(update, rate), star.initial_parameters, []
@@ -489,7 +494,7 @@ w, luck, sampled = star.initial_parameters.repeat(8, 1), generator(0, "baird"), 
 for _ in range(steps + 1):
     sampled.append((w @ star.features.T).abs().amax(1))
     here = star.features[torch.randint(7, (8,), generator=luck)]
-    ratio = 7.0 * (uniforms((8,), luck, torch.float64) < 1 / 7)  # "solid" is taken with 1/7; else ρ = 0
+    ratio = 7.0 * (uniforms((8,), luck, torch.float64) < 1 / 7)  # "solid": 1/7; else ρ = 0
     td_error = star.discount * (w @ star.features[6]) - (w * here).sum(-1)
     w = w + rate * (ratio * td_error)[:, None] * here
 sampled = torch.stack(sampled).numpy()
@@ -498,8 +503,8 @@ count = np.arange(steps + 1)
 lines = {name: (count, values) for name, values in error.items()}
 lines["off-policy, on samples: median and range of 8"] = (
     count, np.median(sampled, 1), sampled.min(1), sampled.max(1))
-curves(lines, title="Baird's problem: the true values are 0", xlabel="updates", ylabel="largest |V|",
-       log="y", size=(8, 3.8))
+curves(lines, title="Baird's problem: the true values are 0", xlabel="updates",
+       ylabel="largest |V|", log="y", size=(8, 3.8))
 
 # %% [markdown]
 # The off-policy semi-gradient grows exponentially, on samples as in the mean. Here no projection is to blame (every $V$ can be represented); it is the *step* that couples states through shared parameters. For the policy that collected the data the same rule comes down, on the same states. (Its $A$ happens to be symmetric: under this policy every state is followed by every state alike.) The residual gradient comes down too, and then hardly moves.
@@ -576,10 +581,11 @@ for name, probs in (("ε-greedy, ε = 0.2", epsilon_greedy_probs(three, epsilon=
     print(f"{name:26}", "  ".join(f"{prob:.3f}" for prob in probs.tolist()))
 for actions in (2, 4, 18):
     other = uniform_epsilon(0.1, actions)
-    print(f"{actions:2} actions: ε = 0.1 is the uniform form's ε' = {other:.4f}; every other action has "
+    print(f"{actions:2} actions: ε = 0.1 is the uniform form's ε' = {other:.4f}; each other has "
           f"{0.1 / (actions - 1):.4f} = {other / actions:.4f}")
 print("a schedule: ε at steps 0, 5000, 10000, 20000 is",
-      [round(linear_schedule(step, start=0.5, end=0.02, steps=10_000), 3) for step in (0, 5000, 10_000, 20_000)])
+      [round(linear_schedule(step, start=0.5, end=0.02, steps=10_000), 3)
+       for step in (0, 5000, 10_000, 20_000)])
 
 # %% [markdown]
 # ### What must be guaranteed
@@ -604,11 +610,12 @@ for name, rates in settings.items():
     config = q_learning.Config(total_steps=40_000, report_every=500, discount=0.9, **rates)
     off = [(last.step, (last.q_values - rooms_q).abs().amax((1, 2)).numpy())
            for last in q_learning.train(source, 2, config, seed=0, behaviour=uniform)]
-    falling[name] = ([step for step, _ in off], *np.array([mean_interval(error) for _, error in off]).T)
+    intervals = np.array([mean_interval(error) for _, error in off])
+    falling[name] = ([step for step, _ in off], *intervals.T)
     mean, low, high = mean_interval(off[-1][1])
     print(f"{name:14} largest error after {off[-1][0]:,} steps: {mean:.2f} [{low:.2f}, {high:.2f}]")
-curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student interval)", xlabel="steps",
-       ylabel="largest error of Q", log="xy")
+curves(falling, title="Q-learning in two rooms (mean of 8 runs, 95 % Student interval)",
+       xlabel="steps", ylabel="largest error of Q", log="xy")
 
 # %% [markdown]
 # All three keep condition 1, the last two also condition 2. The constant rate comes quickly to a level of noise, and stays there. And the sequence that every proof mentions is hopeless: $1/k$ weighs all targets alike, also the first ones, which were made of a table that knew nothing. The sum $\sum 1/k$ is infinite, but the error falls
@@ -622,9 +629,10 @@ from rlcourse.envs.maps import grid_map
 room = grid_map(("S.....", "......", "..##..", "..##..", "......", ".....G"), slip=0.1).mdp
 room_value, _ = value_iteration(room, 0.95)
 print(f"worth from the start; the best policy: {float(room.initial @ room_value):.3f}")
-for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}), ("ε = 0.1", {"epsilon": 0.1}),
-                      ("ε = 0.75, uniform", {"epsilon": 0.75}),
-                      ("from 0.75 to 0.05", {"epsilon": 0.75, "final_epsilon": 0.05, "epsilon_steps": 20_000}),
+falls = {"epsilon": 0.75, "final_epsilon": 0.05, "epsilon_steps": 20_000}
+for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}),
+                      ("ε = 0.1", {"epsilon": 0.1}), ("ε = 0.75, uniform", {"epsilon": 0.75}),
+                      ("ε from 0.75 to 0.05", falls),
                       ("ε = 0, table begins at 1", {"epsilon": 0.0, "initial_value": 1.0})):
     source = DynamicsSource(room, runs, 16, random=generator(0, "room"), time_limit=200,
                             dtype=torch.float64)
@@ -657,12 +665,13 @@ for name, explore in (("ε = 0, table begins at 0", {"epsilon": 0.0}), ("ε = 0.
 from rlcourse.envs.cartpole import CartPole
 
 pole, luck = CartPole(), generator(0, "random actions")
-source = DynamicsSource(pole, runs, 8, random=generator(0, "poles"))
-seen = rollout(source, lambda obs: torch.randint(2, obs.shape[:2], generator=luck), 3200).obs  # [T, R, N, 4]
+source = DynamicsSource(pole, runs, 8, random=generator(0, "poles"), dtype=torch.float64)
+record = rollout(source, lambda obs: torch.randint(2, obs.shape[:2], generator=luck), 3200)
+seen = record.obs  # [T, R, N, 4]
 by_run = samples_by_run(seen)  # [R, T · N, 4]
 drawn = by_run[:, torch.randint(by_run.shape[1], (400, 64), generator=luck)]
-means = {"64 steps of one environment": seen[:, :, 0].unflatten(0, (50, 64)).mean(1).transpose(0, 1),
-         "8 steps of 8 environments": seen.unflatten(0, (400, 8)).mean((1, 3)).transpose(0, 1),
+means = {"64 steps of one environment": seen[:, :, 0].unflatten(0, (50, 64)).mean(1).movedim(1, 0),
+         "8 steps of 8 environments": seen.unflatten(0, (400, 8)).mean((1, 3)).movedim(1, 0),
          "64 drawn from a replay": drawn.mean(2)}
 for name, batches in means.items():
     worth_of_a_batch = (by_run.var(1) / batches.var(1)).mean(-1).numpy()  # one number for each run
@@ -706,7 +715,8 @@ print(f"copied every {period} updates: mean lag {(period - 1) / 2:.0f}; "
 count = np.arange(600)
 curves({"φ, which learns": (count, phi), f"φ' copied every {period}": (count, torch.stack(copied)),
         "φ' averaged": (count, torch.stack(averaged))},
-       title="Two ways to follow: one parameter of the target network", xlabel="updates", ylabel="value")
+       title="Two ways to follow: one parameter of the target network", xlabel="updates",
+       ylabel="value")
 
 # %% [markdown]
 # The copy takes the jitter of one moment and keeps it for a whole period; the average has smoothed it away.
@@ -736,8 +746,9 @@ y = q_target(reward, target(next_obs), terminated, discount=0.99)  # [1, 5]: max
 loss = td_loss(taken_q(critic(obs), action), y)  # [1, 5]
 loss.mean().backward()
 print("where the problem is over, the target is the reward alone:", y[0, 2].item())
-print("parameters that got a gradient: of the critic", sum(p.grad is not None for p in critic.parameters()),
-      "of 4, of the target", sum(p.grad is not None for p in target.parameters()), "of 4")
+with_gradient = [sum(p.grad is not None for p in net.parameters()) for net in (critic, target)]
+print(f"parameters that got a gradient: of the critic {with_gradient[0]} of 4, "
+      f"of the target {with_gradient[1]} of 4")
 
 # %% [markdown]
 # And live, on CartPole, where every step that the pole stands pays 1, up to 500. This is the plain version: one-step targets, a plain max; lecture 05b adds what came later.
@@ -760,8 +771,9 @@ def learner(config):
     return dqn.train(source, network, config, seed=0)
 
 
-whole = watch(learner(plain), plain.total_steps, runs=runs, describe=describe, name="DQN", size=(8, 2.8),
-              draw=learning_curve("DQN on CartPole, one-step targets", total=plain.total_steps, top=500))
+picture = learning_curve("DQN on CartPole, one-step targets", total=plain.total_steps, top=500)
+whole = watch(learner(plain), plain.total_steps, runs=runs, describe=describe, name="DQN",
+              draw=picture, size=(8, 2.8))
 
 # %% [markdown]
 # It learns, in fits and starts, and 24,000 steps are too few for it to balance for good. Which part does what? We take out one at a time. *Without a target network*: $\phi'$ is copied after every update. *Without a replay*: the ring holds the last 8 steps of the 8 environments, 64 transitions, and each batch of 64 is drawn from those.
@@ -775,7 +787,7 @@ for name, change in (("no target network", {"follow_every": 1}), ("no replay", {
 
 
 def over_training(name):
-    """The return averaged over all of training, [R]; a run without an ended episode yet counts 20."""
+    """The return averaged over training, [R]; a run without an ended episode yet counts 20."""
     return torch.stack([value for _, value in variants[name].curve]).nan_to_num(20.0).mean(0)
 
 
@@ -834,7 +846,8 @@ from rlcourse.widgets.models.three_processes import PERIODS, growth
 
 print("target copied every        " + "".join(f"{period:>12}" for period in PERIODS))
 for share in (0.1, 0.2, 0.5):
-    print(f"goes right in {share:4.0%} of steps" + "".join(f"{factor:12.3g}" for factor in growth(1.0, share)))
+    factors = "".join(f"{factor:12.3g}" for factor in growth(1.0, share))
+    print(f"goes right in {share:4.0%} of steps{factors}")
 
 # %% [markdown]
 # **What to notice.**
