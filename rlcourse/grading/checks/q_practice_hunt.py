@@ -83,8 +83,8 @@ def _undiscounted(*problem):
 
 _LEFT = "One of two bugs is left in `learn`. "
 _ALIAS = ("Your target moves: after the first minibatch the second one sees what the first has written. "
-          "`target = table` makes no copy but a second name for the same numbers; `table.clone()` makes one, once for the "
-          "whole round.")
+          "`target = table` makes no copy but a second name for the same numbers; `table.clone()` makes one, once for "
+          "the whole round.")
 _END = ("Behind a terminated step there is nothing, and your targets count the row of the table that belongs to it: "
         "20 at the start, for ever. To fall is as good as the best life.")
 
@@ -100,6 +100,8 @@ _LEARNING: tuple[tuple[Callable, str], ...] = (
      "You mask the reward too. The last step was made and paid; only the value behind it goes."),
     (_round(old=lambda over: ~over),
      "You mask Q(s, a) too. The state of the last step was as real as any: only what is behind it goes."),
+    (_round(paid=lambda over: ~over, old=lambda over: ~over),
+     "You leave out the last steps altogether. They were made and paid: only the value behind them goes."),
     (_round(add=False),
      "Where a minibatch holds one pair twice only one of them counts in yours: `+=` on indices writes, it does not "
      "add up. `index_put_(…, accumulate=True)` does; that line was sound."),

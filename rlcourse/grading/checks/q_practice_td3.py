@@ -93,7 +93,7 @@ _TARGET: tuple[tuple[Callable, str], ...] = (
      "You look behind the end of the problem: where the step terminated the target is the reward alone."),
     (_masked_reward, "The last reward is lost: it was paid. Only what would come after it goes."),
     (_with(lambda q: q.amax(0)),
-     "You take the larger of both critics. The smaller one is asked for: an actor seeks out what is estimated too high."),
+     "You take the larger of both critics. The smaller one is asked for: an actor seeks out what is too high."),
     (_with(lambda q: q[0]), "Only the first critic is asked. The target is the smaller of both."),
     (_with(lambda q: q[1]), "Only the second critic is asked. The target is the smaller of both."),
     (_with(lambda q: q.mean(0)), "You average the critics. The smaller one is asked for."),
