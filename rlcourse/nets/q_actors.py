@@ -18,8 +18,8 @@ from .inputs import require_noise
 class EpsilonGreedy(nn.Module):
     """With probability ε one of the actions that are *not* greedy, all alike; else the greedy one.
 
-    The probabilities are those of `equations.q_policies.epsilon_greedy_probs`. ε = (A − 1)/A makes all actions equally likely. Of equal
-    values the first counts as greedy. `net` gives [R, N, A], such as `DiscreteQNet`. `noise_size` 2.
+    The probabilities are those of `equations.q_policies.epsilon_greedy_probs`. ε = (A − 1)/A makes all actions equally
+    likely. Of equal values the first counts as greedy. `net` gives [R, N, A], such as `DiscreteQNet`. `noise_size` 2.
     Errors: ValueError for an action space that is not the network's, or ε outside [0, 1].
     """
 
@@ -60,7 +60,8 @@ class EpsilonGreedy(nn.Module):
 class Boltzmann(nn.Module):
     """π(a|o) = exp(Q(o, a)/temperature) / Σ exp(Q(o, ·)/temperature): what is nearly as good is tried nearly as often.
 
-    The probabilities are those of `equations.q_policies.boltzmann_probs`; the temperature has the unit of the values. `noise_size` 1.
+    The probabilities are those of `equations.q_policies.boltzmann_probs`; the temperature has the unit of the values.
+    `noise_size` 1.
     Errors: ValueError for an action space that is not the network's, or a temperature that is not positive.
     """
 
