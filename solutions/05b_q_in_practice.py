@@ -23,7 +23,7 @@
 # probably is. Nothing you write is ever overwritten, and a wrong attempt costs nothing but teaches
 # something.
 #
-# You need PyTorch and the lecture of the same name; each question names its section. All
+# You need PyTorch and [the lecture](../lectures/05b_q_in_practice.ipynb); each question names its section. All
 # tensors of numbers are float64. A batch of transitions has the shape `[B]`, the values of all actions `[B, A]`,
 # actions that are vectors `[B, D]`. Read the shapes in the docstrings first: they are half of each answer.
 #
@@ -53,9 +53,9 @@ ex = exercise("05b_q_in_practice")
 #
 # $$y = r + \gamma \, Q'\big(s', \arg\max_{a'} Q(s', a')\big) .$$
 #
-# Of two tables it is one and the other one; in *double DQN* (van Hasselt, Guez, Silver 2016) $Q$ is the network
-# that is trained and $Q'$ its target network. *Clipped* double Q-learning (Fujimoto, van Hoof, Meger 2018) has two
-# networks of equal rank. The first one chooses, and the more careful of both evaluates:
+# With two tables $Q$ is the one to be updated and $Q'$ the other; in *double DQN* (van Hasselt, Guez, Silver 2016) $Q$
+# is the network that is trained and $Q'$ its target network. *Clipped* double Q-learning (Fujimoto, van Hoof, Meger
+# 2018) has two networks of equal rank. The first one chooses, and the more careful of both evaluates:
 #
 # $$y = r + \gamma \, \min\big(Q(s', a^*),\, Q'(s', a^*)\big), \qquad a^* = \arg\max_{a'} Q(s', a') .$$
 #
@@ -222,8 +222,8 @@ def clipped_double_q_target(reward, next_q_values, other_next_q_values, terminat
 # 6.7). Somebody who always enters, and tries the machines at random, learns from what happens, twenty times over
 # ([`q_learning.train`](../rlcourse/algorithms/q_learning.py), on a
 # [`DynamicsSource`](../rlcourse/data/sources.py) with chance from a [`generator`](../rlcourse/core/seeding.py)): with
-# the ordinary target, with your double one, and with your clipped one. What is it worth to enter, do they say
-# ([`curves`](../rlcourse/plots/curves.py))? Guess the signs.
+# the ordinary target, with your double one, and with your clipped one. What do they say
+# that it is worth to enter ([`curves`](../rlcourse/plots/curves.py))? Guess the signs.
 
 # %%
 from rlcourse.algorithms import q_learning
@@ -1016,8 +1016,8 @@ ex.demo("q4", judged_by_walks_of_others)
 #
 # $$A(s, a) = -\tfrac12 \, (a - \mu)^\top P \, (a - \mu), \qquad P = L L^\top .$$
 #
-# $L$ is lower triangular; it and $\mu$ and $V$ are outputs of a network. Whatever the network says, $\mu$ is the best
-# action and $V$ its value.
+# $L$ is lower triangular with a positive diagonal; it and $\mu$ and $V$ are outputs of a network. Whatever the network
+# says, $\mu$ is the best action and $V$ its value.
 #
 # * `naf_advantage` is $A$.
 #

@@ -188,7 +188,7 @@ _CLIPPED, _SEVERAL_CLIPPED = "clipped: one transition", "clipped: four transitio
 _WHO = "the first chooses, the second evaluates"
 _FLAGS = torch.tensor([False, True, False, False])
 _FOUR = (table([1, 1, 0, -2]), table([[4, 1, 2], [0, 5, 1], [1, 2, 9], [-3, -1, -2]]),
-         table([[2, 6, 3], [7, 3, 8], [0, 20, 12], [-4, -6, -1]]), _FLAGS, 0.5)
+         table([[6, 2, 9], [7, 3, 8], [0, 8, 7], [-4, -6, -1]]), _FLAGS, 0.5)
 _OTHER = _random_problem(6, 4, generator(0, "05b_q_in_practice q1 other"))
 _ALONE = torch.tensor([False])
 
@@ -200,13 +200,13 @@ QUESTION = Question(
         # The first network likes its second action best, 5; the other one says 4 of it: 1 + 4/2.
         _case(_ONE, (table([1]), table([[1, 5, 2]]), table([[8, 4, 3]]), _ALONE, 0.5), table([3]), points=1,
               by_hand=True),
-        # 1 + 2/2; over: 1; 0 + 12/2; −2 − 6/2.
-        _case(_SEVERAL, _FOUR, table([2, 1, 6, -5]), points=1, by_hand=True),
+        # 1 + 6/2; over: 1; 0 + 7/2; −2 − 6/2.
+        _case(_SEVERAL, _FOUR, table([4, 1, 3.5, -5]), points=1, by_hand=True),
         # Again the second action, 5 and 7: 1 + 5/2.
         _clipped_case(_CLIPPED, (table([1]), table([[1, 5, 2]]), table([[8, 7, 6]]), _ALONE, 0.5), table([3.5]),
                       points=1, by_hand=True),
-        # The smaller of 4 and 2: 1 + 2/2; over: 1; of 9 and 12: 0 + 9/2; of −1 and −6: −2 − 6/2.
-        _clipped_case(_SEVERAL_CLIPPED, _FOUR, table([2, 1, 4.5, -5]), points=1, by_hand=True),
+        # The smaller of 4 and 6: 1 + 4/2; over: 1; of 9 and 7: 0 + 7/2; of −1 and −6: −2 − 6/2.
+        _clipped_case(_SEVERAL_CLIPPED, _FOUR, table([3, 1, 3.5, -5]), points=1, by_hand=True),
     ),
     properties=(_decides_case(_WHO, _OTHER, points=1),),
     seeded=_random_cases,

@@ -73,14 +73,6 @@ def _all_rows(reward, next_value, terminated, truncated, discount):
     return torch.stack(rows)
 
 
-def _backwards(reward, next_value, terminated, truncated, discount):
-    """The whole window, with the value set to 0 at ends and the rewards behind them counted."""
-    target = next_value[-1]
-    for k in range(len(reward) - 1, -1, -1):
-        target = reward[k] + discount * ~(terminated[k] | truncated[k]) * target
-    return target
-
-
 # The order matters where two slips give the same number.
 _SLIPS: tuple[tuple[Callable, str], ...] = (
     (_walk(over=_never),
@@ -128,8 +120,6 @@ _SLIPS: tuple[tuple[Callable, str], ...] = (
     (_at_every_step,
      "You add a value behind every reward. Only one is left, behind the last step of the sum: the others are replaced "
      "by what really came."),
-    (_backwards,
-     "At a time limit you go on without a value. The state that the step led to is worth something: `next_value`."),
     (_all_rows, "That is a target for every row. The first row's is asked for, [B]."),
 )
 

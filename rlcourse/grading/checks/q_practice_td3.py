@@ -132,8 +132,8 @@ def _actor(next_obs: Tensor) -> Tensor:
 
 
 def _critics(next_obs: Tensor, action: Tensor) -> Tensor:
-    """10 a + s and 6 − s, of the first axes [2, B]."""
-    return torch.stack([10 * action[:, 0] + next_obs[:, 0], 6 - next_obs[:, 0]])
+    """10 a + s and 6 − s − a, of the first axes [2, B]."""
+    return torch.stack([10 * action[:, 0] + next_obs[:, 0], 6 - next_obs[:, 0] - action[:, 0]])
 
 
 def _random_callables(axes: int, random: torch.Generator) -> tuple[Callable, Callable]:
@@ -196,11 +196,11 @@ QUESTION = Question(
         _smooth_case(_BOX, (table([[0.9, -0.9], [0.25, 1.25]]), table([[0.5, -1], [0.2, -7]]), 0.5, 0.5, -1.0, 1.0),
                      table([[1, -1], [0.35, 0.75]]), points=1, by_hand=True),
         # The actor's actions are 0.2, 0.5, 2, 0.2, the noise 0.2, −0.5, 0.4, 0: ã = 0.4, 0, 1, 0.2.
-        # The critics: 4.4 and 5.6; 1 and 5; 14 and 2; 2.4 and 5.6. Half of the smaller, and the rewards 1, 0, 2, 1.
-        _target_case(_QUIET, (*_STATES, _OPEN, _actor, _critics, _XI, 0.5), table([3.2, 0.5, 3, 2.2]), points=1,
+        # The critics: 4.4 and 5.2; 1 and 5; 14 and 1; 2.4 and 5.4. Half of the smaller, and the rewards 1, 0, 2, 1.
+        _target_case(_QUIET, (*_STATES, _OPEN, _actor, _critics, _XI, 0.5), table([3.2, 0.5, 2.5, 2.2]), points=1,
                      by_hand=True),
         # The second and the last are over: the rewards alone.
-        _target_case(_OVER, (*_STATES, _ENDED, _actor, _critics, _XI, 0.5), table([3.2, 0, 3, 1]), points=1,
+        _target_case(_OVER, (*_STATES, _ENDED, _actor, _critics, _XI, 0.5), table([3.2, 0, 2.5, 1]), points=1,
                      by_hand=True),
     ),
     properties=(
