@@ -6,26 +6,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from lq_problems import ONE, PROBLEMS, matrix
 
 from rlcourse.core.seeding import generator
 from rlcourse.equations.continuous_q import deterministic_actor_loss
 from rlcourse.exact.lqr_q import best_q, gain_gradient, objective, policy_q, state_moment
-from rlcourse.exact.soft_lqr import LinearQuadratic
 
 double = torch.float64
 DISCOUNT = 0.9
-
-
-def matrix(*rows):
-    return torch.tensor(rows, dtype=double)
-
-
-ONE = LinearQuadratic(matrix([1.2]), matrix([0.7]), matrix([1.5]), matrix([0.4]), matrix([0.3]))
-TWO = LinearQuadratic(matrix([1.0, 0.1], [-0.2, 0.9]), matrix([0.0], [0.5]), matrix([1.0, 0.2], [0.2, 0.5]),
-                      matrix([0.3]), matrix([0.02, 0.01], [0.01, 0.05]))
-WIDE = LinearQuadratic(matrix([1.1, 0.3], [0.0, 0.8]), matrix([1.0, 0.0], [0.3, -0.6]),
-                       matrix([1.0, 0.0], [0.0, 2.0]), matrix([0.5, 0.1], [0.1, 0.9]))
-PROBLEMS = {"one": ONE, "two": TWO, "wide": WIDE}
 
 
 def points(*shape, name="points"):

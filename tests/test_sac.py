@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from box_probes import Aim
 
 from rlcourse.algorithms import sac
 from rlcourse.core.seeding import generator
-from rlcourse.core.spaces import Box
 from rlcourse.data.episodes import episodes
 from rlcourse.data.evaluate import mean_return
 from rlcourse.data.rollout import rollout
 from rlcourse.data.sources import DynamicsSource
 from rlcourse.envs.cartpole import CartPole
-from rlcourse.envs.dynamics import Dynamics
 from rlcourse.envs.pendulum import Pendulum
 from rlcourse.equations import soft_actor_critic
 from rlcourse.nets.heads_categorical import CategoricalHead
@@ -24,35 +23,6 @@ from rlcourse.nets.policies import Policy
 from rlcourse.nets.q_values import QNet
 
 F32 = torch.float32
-
-
-@dataclass(frozen=True, eq=False)
-class Aim(Dynamics):
-    """Each episode shows one number c, uniform on (−1, 1), and every step pays `pay` − (a − c)²."""
-
-    ends: bool = True  # the one step terminates; otherwise the time limit cuts it, and bootstrapping goes on for ever
-    pay: float = 0.0
-    reach: float = 4.0
-    obs_shape = (1,)
-    state_shape = (1,)
-    max_episode_steps = 1
-    initial_noise = 1
-
-    @property
-    def action_space(self):
-        return Box(-self.reach, self.reach, 1)
-
-    def initial_state(self, noise):
-        return 2 * noise - 1
-
-    def transition(self, state, action, noise=None):
-        return state
-
-    def reward(self, state, action, next_state, noise=None):
-        return self.pay - (action - state).square()[..., 0]
-
-    def terminated(self, state, action, next_state):
-        return torch.full(next_state.shape[:-1], self.ends)
 
 
 def source(env, runs=2, environments=4, seed=0):
@@ -136,7 +106,7 @@ class Halving(Aim):
 
 def by_hand():
     """A policy that plays 4 tanh(o), to within 1e-7, and the twins Q = o ± 3a, in two runs."""
-    env, runs = Halving(ends=False), 2
+    env, runs = Halving(reach=4.0, ends=False), 2
     head = SquashedGaussianHead(1, 1, runs=runs, seed=0, hidden=(), low=-4.0, high=4.0, least_log_std=-20.0, dtype=F32)
     twins = QNet(1, 1, runs=runs, seed=0, hidden=(), dtype=F32)
     with torch.no_grad():
@@ -216,7 +186,7 @@ def aimed(env, config, **sockets):
 def test_at_a_fixed_temperature_the_policy_is_the_soft_optimum():
     # One step of reward −(a − c)²: π ∝ exp(−(a − c)²/α), so the mean is c and the deviation √(α/2).
     temperature = 0.18
-    snapshot = aimed(Aim(), replace(AIM, temperature=temperature, tune_temperature=False))
+    snapshot = aimed(Aim(reach=4.0), replace(AIM, temperature=temperature, tune_temperature=False))
     obs = torch.linspace(-0.8, 0.8, 5, dtype=F32).reshape(1, 5, 1).expand(2, 5, 1)
     noise = torch.linspace(0.005, 0.995, 199, dtype=F32).reshape(1, 199, 1).expand(2, 199, 1)
     for index in range(5):
@@ -231,7 +201,7 @@ def test_at_a_fixed_temperature_the_policy_is_the_soft_optimum():
 @pytest.mark.parametrize("ends, right", [(True, 1.0), (False, 2.0)])
 def test_the_critics_bootstrap_behind_a_time_limit_and_not_behind_an_end(ends, right):
     # The best action pays 1; ended there, it is worth 1, cut by the time limit 1 + ½ + ¼ + … = 2.
-    snapshot = aimed(Aim(ends=ends, pay=1.0), replace(AIM, temperature=1e-3, tune_temperature=False))
+    snapshot = aimed(Aim(reach=4.0, ends=ends, pay=1.0), replace(AIM, temperature=1e-3, tune_temperature=False))
     obs = torch.linspace(-0.8, 0.8, 5, dtype=F32).reshape(1, 5, 1).expand(2, 5, 1)
     with torch.no_grad():
         q = snapshot.critic(obs, obs)
@@ -240,7 +210,7 @@ def test_the_critics_bootstrap_behind_a_time_limit_and_not_behind_an_end(ends, r
 
 @pytest.mark.slow
 def test_the_tuned_temperature_holds_the_entropy_at_its_target():
-    snapshot = aimed(Aim(), replace(AIM, target_entropy=-0.5))
+    snapshot = aimed(Aim(reach=4.0), replace(AIM, target_entropy=-0.5))
     obs = torch.linspace(-0.8, 0.8, 200, dtype=F32).reshape(1, 200, 1).expand(2, 200, 1)
     noise = torch.rand(2, 200, 1, generator=generator(0, "entropy"))
     with torch.no_grad():
@@ -302,7 +272,7 @@ def test_a_wrong_equation_does_not_learn_the_pendulum(wrong):
                        critic(Pendulum()), seed=0), r"source: expected actions in a Box, got Discrete\(n=2\)"),
     (lambda: short(Pendulum(), policy(Pendulum(), runs=3)), "policy: expected 2 runs, as many as the source, got 3"),
     (lambda: short(Pendulum(), policy(Pendulum()), values=critic(Pendulum(), 3)), "critic: expected 2 runs"),
-    (lambda: short(Pendulum(), policy(Aim())), "policy: expected actions in Box"),
+    (lambda: short(Pendulum(), policy(Aim(reach=4.0))), "policy: expected actions in Box"),
     (lambda: short(Pendulum(), Policy(GaussianHead(3, 1, runs=2, seed=0), Pendulum().action_space)),
      "policy: expected a head whose samples carry a gradient, such as SquashedGaussianHead, got GaussianHead"),
     (lambda: short(Pendulum(), Policy(SquashedGaussianHead(3, 1, runs=2, seed=0), Pendulum().action_space)),
@@ -321,7 +291,7 @@ def test_bad_input_is_one_line_before_training_starts(call, words):
 
 
 def test_rewards_that_are_no_numbers_stop_the_training_before_the_first_update():
-    env = Aim(pay=float("nan"))
+    env = Aim(reach=4.0, pay=float("nan"))
     actor = policy(env)
     before = [p.detach().clone() for p in actor.parameters()]
     with pytest.raises(ValueError, match="batch: expected finite rewards, got NaN or infinity"):

@@ -8,24 +8,13 @@ import pytest
 import scipy.linalg
 import scipy.special
 import torch
+from lq_problems import ONE, PROBLEMS, TWO, matrix
 
 from rlcourse.envs.linear_gain import LinearGain
 from rlcourse.exact import linear_gain, soft_lqr
 from rlcourse.exact.soft_lqr import LinearQuadratic, policy_value, quadratic_value, soft_q, solve, solve_finite
 
 double = torch.float64
-
-
-def matrix(*rows):
-    return torch.tensor(rows, dtype=double)
-
-
-ONE = LinearQuadratic(matrix([1.2]), matrix([0.7]), matrix([1.5]), matrix([0.4]), matrix([0.3]))
-TWO = LinearQuadratic(matrix([1.0, 0.1], [-0.2, 0.9]), matrix([0.0], [0.5]), matrix([1.0, 0.2], [0.2, 0.5]),
-                      matrix([0.3]), matrix([0.02, 0.01], [0.01, 0.05]))
-WIDE = LinearQuadratic(matrix([1.1, 0.3], [0.0, 0.8]), matrix([1.0, 0.0], [0.3, -0.6]),
-                       matrix([1.0, 0.0], [0.0, 2.0]), matrix([0.5, 0.1], [0.1, 0.9]))
-PROBLEMS = {"one": ONE, "two": TWO, "wide": WIDE}
 TEMPERATURE, DISCOUNT = 0.35, 0.9
 
 
