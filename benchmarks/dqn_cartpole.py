@@ -23,7 +23,8 @@ GOAL = Goal(CartPole(), "CartPole-v1", threshold=475, look_every=2048, runs=RUNS
 def learn(seed: int, config: dqn.Config = dqn.Config()):
     """Eight runs."""
     source = DynamicsSource(GOAL.env, RUNS, ENVIRONMENTS, random=generator(seed, "cartpole"))
-    return dqn.train(source, DiscreteQNet(4, 2, runs=RUNS, seed=seed, activation="tanh", dtype=torch.float32), config, seed=seed)
+    critic = DiscreteQNet(4, 2, runs=RUNS, seed=seed, activation="tanh", dtype=torch.float32)
+    return dqn.train(source, critic, config, seed=seed)
 
 
 def ours(seed: int) -> Crossing:
