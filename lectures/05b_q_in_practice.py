@@ -291,8 +291,9 @@ curves(series, xlabel="steps of each learner", ylabel="% who would enter",
 # buttons: even ones push to the left, odd ones to the right. It is the same problem, with the same values, and the
 # widget's first slider far to the right.
 #
-# We use one-step targets, a copy to the target network every 16 updates, and no other changes to the settings of
-# [`dqn`](../rlcourse/algorithms/dqn.py). (Its own are gentler: ten steps, a copy every 64. Why, is Q7 and Q9.)
+# We use one-step targets, a copy to the target network every 16 updates, and 20,000 steps of each run; all else is as
+# in [`dqn`](../rlcourse/algorithms/dqn.py). (Its own settings are gentler: ten steps, a copy every 64. Why, is Q7 and
+# Q9.)
 #
 # *Read the code:* [`CartPole`](../rlcourse/envs/cartpole.py), [`Discrete`](../rlcourse/core/spaces.py),
 # [`DiscreteQNet`](../rlcourse/nets/q_values.py), [`episodes`](../rlcourse/data/episodes.py),
@@ -350,7 +351,7 @@ def compared(training, source, shares):
 
 # %%
 def learn(buttons, config):
-    """Eight runs: their returns, what was said and earned at eight starts, how often φ and φ' differ."""
+    """Eight runs: returns, what was said and earned at eight starts, how often φ and φ' differ."""
     world, log, shares = Buttons(buttons=buttons), [], []
     source, test = (DynamicsSource(world, runs, 8, random=generator(0, name))
                     for name in ("poles", "test"))
@@ -426,8 +427,9 @@ for (buttons, name), share in differ.items():
 # 3. With two buttons the two targets can hardly be told apart, and both say more than exact backups allow. In most
 #    states both networks name the same action, and then the two targets are the same number. What is wrong with the
 #    values is wrong with both networks alike, and double Q is no cure for that.
-# 4. What the policies earn shows no clear difference, and lies far below the promises. An error that is the same for
-#    all actions does not change which of them is best. Overestimation does harm where it differs between actions.
+# 4. What the policies earn differs little on average, and lies far below the promises of the single target. An error
+#    that is the same for all actions does not change which of them is best. Overestimation does harm where it differs
+#    between actions. (Single runs may fall deep: look at the green band on the right.)
 #
 # **Where this breaks.** Let us hurry: a copy every four updates instead of sixteen, two buttons, double targets.
 
