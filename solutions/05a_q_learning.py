@@ -25,9 +25,10 @@
 # probably is. Nothing you write is ever overwritten, and a wrong attempt costs nothing but teaches
 # something.
 #
-# You need PyTorch and the lecture of the same name; each question names its section. All
-# tensors of numbers are float64. A batch of transitions has the shape `[B]`, the values of all actions `[B, A]`:
-# the actions are always the last axis. Read the shapes in the docstrings first: they are half of each answer.
+# You need PyTorch and the lecture of the same name; each question names its section. All tensors of numbers are
+# float64. (Q1, Q2, … with a capital are sections of the lecture, q1, q2, … are these questions.) A batch of
+# transitions has the shape `[B]`, the values of all actions `[B, A]`: the actions are always the last axis. Read
+# the shapes in the docstrings first: they are half of each answer.
 #
 # Two kinds of ends occur, as in [exercise 04](04_actor_critic.ipynb). `terminated`: the problem itself was over
 # with this step; nothing comes after it, not even a value. `truncated`: only the time limit stopped the episode; the
@@ -51,14 +52,14 @@ ex = exercise("05a_q_learning")
 # *4 points · difficulty 1 of 5 · importance 5 of 5 · about 10 minutes · topic Q1*
 #
 # A critic of exercise 04 was asked what the next state is worth under the policy that acts. Q-learning (Watkins
-# 1989, section Q1) asks another question: what is it worth if I act in the best way from there on? The answer
+# 1989, lecture section Q1) asks another question: what is it worth if I act in the best way from there on? The answer
 # stands in the table itself, one number for each action,
 #
 # $$y = r + \gamma \, \max_{a'} Q(s', a') ,$$
 #
-# and $r$ alone where the problem is over. Who chose the action that led to $s'$, and why, does not occur. So
-# the transition may come from an older self, from a beginner or from a film: this is what *off-policy* means, and
-# what all memories of transitions rest on.
+# and $r$ alone where the problem is over (not where only the time limit stopped it; A3). Who chose the action that
+# led to $s'$, and why, does not occur. So the transition may come from an older self, from a beginner or from a
+# film: this is what *off-policy* means, and what all memories of transitions rest on.
 #
 # <details><summary>Hint</summary>
 #
@@ -182,8 +183,8 @@ def q_targets(reward, next_q_values, terminated, truncated, discount):
 # %% [markdown]
 # **See it.** A yard with a wall, in which every step goes astray with probability 0.2
 # ([`grid_map`](../rlcourse/envs/maps.py)). A drunkard staggers through it, all directions equally likely, and your
-# targets learn from what happens to him ([`q_learning.train`](../rlcourse/algorithms/q_learning.py), with `behaviour`,
-# on a [`DynamicsSource`](../rlcourse/data/sources.py) with chance from a
+# targets learn from what happens to him ([`q_learning.train`](../rlcourse/algorithms/q_learning.py), with
+# `behaviour`, on a [`DynamicsSource`](../rlcourse/data/sources.py) with chance from a
 # [`generator`](../rlcourse/core/seeding.py)). Whose values come out: his
 # ([`policy_evaluation`](../rlcourse/exact/evaluation.py), [`q_from_value`](../rlcourse/exact/evaluation.py)), or
 # those of the best policy ([`value_iteration`](../rlcourse/exact/evaluation.py)), which nobody has ever followed?
@@ -232,17 +233,18 @@ ex.demo("q1", watching_a_drunkard)
 # *5 points · difficulty 2 of 5 · importance 4 of 5 · about 12 minutes · topic Q3*
 #
 # Whoever only does what looks best never learns what the rest would have been like. The oldest remedy is to
-# take, with a small probability $\varepsilon$, another action than the greedy one (section Q3):
+# take, with a small probability $\varepsilon$, another action than the greedy one (lecture section Q3):
 #
 # $$\pi(a \mid s) = \begin{cases} 1 - \varepsilon & \text{for the greedy action}, \\
 # \varepsilon / (A - 1) & \text{for each of the } A - 1 \text{ others.} \end{cases}$$
 #
 # Where several actions look best, the greedy one is the first of them, as `argmax` has it.
 #
-# Many programs do it in another way: with probability $\varepsilon'$ they draw one of *all* $A$ actions, all equally
-# likely, otherwise they are greedy. That is the same family of policies under another name, and whoever copies
-# an $\varepsilon$ from one program into the other explores more or less than its author. Which $\varepsilon'$ gives
-# the same policy as $\varepsilon$?
+# Many programs do it in another way: with probability $\varepsilon'$ they draw one of *all* $A$ actions, all
+# equally likely, otherwise they are greedy. That is the same family of policies under another name, and whoever
+# copies an $\varepsilon$ from one program into the other explores more or less than its author. Which
+# $\varepsilon'$ gives the same policy as $\varepsilon$? (For $\varepsilon \le (A - 1)/A$: with a larger one the
+# greedy action is the rarest, and the other form has no such policy.)
 #
 # <details><summary>Hint</summary>
 #
@@ -268,7 +270,7 @@ def epsilon_greedy_probs(q_values, epsilon):
     """π(a|s) of the ε-greedy policy.
 
     q_values [B, A]: a row for each state, A > 1. epsilon: the probability of another action than the greedy one,
-    which is the first of the best. Returns the probabilities [B, A].
+    which is the first of the best; from 0 to (A − 1)/A, where all actions are alike. Returns the probabilities [B, A].
     """
     ### SOLUTION
     probs = torch.full_like(q_values, epsilon / (q_values.shape[1] - 1))
@@ -280,7 +282,7 @@ def epsilon_greedy_probs(q_values, epsilon):
 def uniform_epsilon(epsilon, actions):
     """ε' for which "with probability ε' one of all actions, else the greedy one" is the same policy.
 
-    epsilon: ε of the function above. actions: A > 1. Returns a number.
+    epsilon: ε of the function above, at most (A − 1)/A, so that ε' is at most 1. actions: A > 1. Returns a number.
     """
     ### SOLUTION
     return epsilon * actions / (actions - 1)
@@ -435,7 +437,7 @@ ex.demo("q2", gamblers)
 # *6 points · difficulty 3 of 5 · importance 5 of 5 · about 20 minutes · topic Q1*
 #
 # Online learning needs no memory: take a step, move one entry of the table a little, forget the step
-# (section Q1). With the rate $\alpha$,
+# (lecture section Q1). With the rate $\alpha$,
 #
 # $$Q(s, a) \leftarrow Q(s, a) + \alpha \, \big(y - Q(s, a)\big) .$$
 #
@@ -445,9 +447,10 @@ ex.demo("q2", gamblers)
 # |---|---|---|
 # | `"q"` | $\max_{a'} Q(s', a')$ | the best policy, whoever acts |
 # | `"sarsa"` | $Q(s', a')$ of the action $a'$ that is taken next | the policy that acts |
-# | `"expected_sarsa"` | $\sum_{a'} \pi(a' \mid s') \, Q(s', a')$, $\pi$ as in q2 | the ε-greedy policy, whoever acts |
+# | `"expected_sarsa"` | $\sum_{a'} \pi(a' \mid s') \, Q(s', a')$, $\pi$ of q2 | the ε-greedy policy, whoever acts |
 #
-# Where the step terminated, $s'$ has no value. Give back the table as it was after each of the steps.
+# The $\pi$ of expected SARSA is ε-greedy for the present table. Where the step terminated, $s'$ has no value. Give
+# back the table as it was after each of the steps.
 #
 # <details><summary>Hint</summary>
 #
@@ -697,8 +700,9 @@ def learn(q_values, steps, rule, learning_rate, discount, epsilon):
 
 # %% [markdown]
 # **See it.** The [`cliff`](../rlcourse/envs/maps.py) of Sutton and Barto: the shortest way to the goal, 13 steps,
-# leads along the edge, and a step over it costs 100. All three rules act ε-greedily with $\varepsilon = 0.1$ and learn
-# with your function, step after step. Which one earns most while it learns, and which one has found the shortest way?
+# leads along the edge, and a step over it costs 100 (no discount here, so the way is worth −13; $\alpha = 0.5$).
+# All three rules act ε-greedily with $\varepsilon = 0.1$ and learn with your function, step after step. Which one
+# earns most while it learns, and which one has found the shortest way?
 
 # %%
 from rlcourse.envs.maps import cliff
@@ -757,16 +761,17 @@ ex.demo("q3", along_the_cliff)
 #
 # *6 points · difficulty 3 of 5 · importance 5 of 5 · about 20 minutes · topic Q2*
 #
-# Where there are too many states for a table, $Q(o, \cdot)$ is a function with weights. The simplest is linear: the
-# observation has $K$ features, the weights are a matrix `[K, A]`, and $Q(o, \cdot)$ is the product of both. As in
-# every regression one follows the gradient of a squared error, here of
+# Where there are too many states for a table, $Q(o, \cdot)$ is a function with weights, of the observation $o$,
+# which takes the place of the state $s$. The simplest is linear ($\phi(s) \, w$ in the lecture): the observation
+# has $K$ features, the weights are a matrix `[K, A]`, and $Q(o, \cdot)$ is the product of both. As in every
+# regression one follows the gradient of a squared error, here of
 #
 # $$L = \frac{1}{B} \sum_b \tfrac12 \big(Q(o_b, a_b) - y_b\big)^2,$$
 #
-# with the targets of q1, $y_b = r_b + \gamma \max_{a'} Q(o'_b, a')$, or $r_b$ where the problem is over. But
-# the targets depend on the same weights, and they are *not* differentiated: $y$ is held fixed. What comes out is called
-# a semi-gradient (section Q2). In general it is the gradient of no function at all, and this is where the theory of
-# gradient descent ends.
+# with the targets of q1, $y_b = r_b + \gamma \max_{a'} Q(o'_b, a')$, or $r_b$ where the problem is over. But the
+# targets depend on the same weights, and they are *not* differentiated: $y$ is held fixed. What comes out is called
+# a semi-gradient (lecture section Q2). In general it is the gradient of no function at all, and this is where the
+# theory of gradient descent ends.
 #
 # Two things are as a real replay hands them out: only the action that was taken has been tried, the others are
 # not concerned; and `reward` and `terminated` are columns, `[B, 1]`, while `action` is `[B]`. Mind the
@@ -966,8 +971,10 @@ ex.demo("q4", which_rests_where)
 
 # %% [markdown]
 # Heads *are* worth 1, and were paid 1 each time. But the squared error of the coin's two transitions shrinks if
-# what they lead to becomes more alike, and a gradient that is allowed to change the next state's value uses
-# that. It goes down, to the wrong place.
+# what they lead to becomes more alike, and a gradient that is allowed to change the next state's value uses that.
+# It goes down, on a loss that counts the luck of the coin as an error. It is not the true gradient that is at fault
+# but its one sampled successor: with a second, independent toss of the same coin for the second factor, it descends
+# $(\mathbb E \, \delta)^2$ and finds the right values, slowly (lecture section Q2). Who has a second toss?
 
 
 # %% [markdown]
@@ -975,19 +982,20 @@ ex.demo("q4", which_rests_where)
 #
 # *6 points · difficulty 3 of 5 · importance 4 of 5 · about 20 minutes · topic Q4*
 #
-# One step looks much like the one before, and a network that sees nothing else for a while forgets the rest. Since the
-# target of q1 does not care who acted, and when, the steps can be kept and drawn in any order: experience replay
-# (Lin 1992, section Q4). The memory is a ring of $L$ rows, in which the newest transition is written over the
-# oldest. Nothing is ever moved.
+# One step looks much like the one before, and a network that sees nothing else for a while forgets the rest. Since
+# the target of q1 does not care who acted, and when, the steps can be kept and drawn in any order: experience
+# replay (Lin 1992, lecture section Q4). The memory is a ring of $L$ rows, in which the newest transition is written
+# over the oldest. Nothing is ever moved.
 #
 # In this course several independent training runs always go side by side. So the ring has an axis of runs, and no
 # run may ever see a transition of another: the intervals in the plots would be worth nothing, and nothing else
-# would show it. A transition is here just $D$ numbers.
+# would show it. A transition is here just $D$ numbers. (The ring of the library has an axis of environments too.)
 #
 # * `store`: row $k$ of a run is written first, then row $k+1$, and behind row $L - 1$ comes row 0 again. `written`
 #   says how many rows of each run have been written *in all*, so that you know where to go on.
-# * `draw`: chance comes in as numbers $u$ from 0 to 1, one for each transition that is wanted, as everywhere in
-#   the course. Of $n$ stored rows, $u$ picks row $\lfloor u \, n \rfloor$ (`int(u * n)`, or `.long()` for a tensor).
+# * `draw`: chance comes in as numbers $u$ from 0 to 1, one for each transition that is wanted, as everywhere in the
+#   course. If $n$ rows hold something, $u$ picks row number $\lfloor u \, n \rfloor$ *of the ring*, counted from
+#   row 0 of the tensor, however old it is (`int(u * n)`, or `.long()` for a tensor).
 #
 # <details><summary>Hint</summary>
 #
@@ -1017,7 +1025,7 @@ def store(ring, written, steps):
 
     ring [R, L, D]: L rows for each of R runs. written: how many rows have been written before, 0 or more, of which
     the ring holds the last L. steps [T, R, D]: T new transitions of each run, the oldest first; T may be
-    larger than L. Returns the ring [R, L, D].
+    larger than L. Returns the ring [R, L, D], the same tensor or a new one.
     """
     ### SOLUTION
     for t in range(len(steps)):
@@ -1174,7 +1182,7 @@ def draw(ring, written, uniform):
 
 
 # %% [markdown]
-# **See it.** What is the memory good for? A network that is linear in forty random features shall learn the function
+# **See it.** What is the memory good for? A network that is linear in forty random features is to learn the function
 # $\cos 4x$ from a stream in which $x$ drifts to and fro between −1 and 1, once in 2000 steps. It learns either from
 # the newest 16 numbers, or from 16 drawn from your ring, of 2000 rows or of 200.
 
@@ -1220,8 +1228,8 @@ ex.demo("q5", learning_from_a_stream)
 #
 # A target that is computed with the very weights that move towards it runs ahead of them. So a second network, the
 # *target network* with the weights $\varphi'$, computes it: an older copy of the critic's weights $\varphi$
-# (section Q4). There are two ways to keep it up to date: $\varphi' \leftarrow \varphi$ after every $k$-th update, or
-# after each update
+# (lecture section Q4). There are two ways to keep it up to date: $\varphi' \leftarrow \varphi$ after every $k$-th
+# update, or after each update
 #
 # $$\varphi' \leftarrow (1 - \eta) \, \varphi' + \eta \, \varphi .$$
 #
@@ -1449,8 +1457,8 @@ def followed(critic, target, changes, polyak_rate):
 
 # %% [markdown]
 # **See it.** A weight of the critic that wanders, and both targets behind it. The copy comes every 40 updates, so it
-# is 0 to 39 updates old, on average $(k - 1)/2 = 19.5$. For which $\eta$ has the follower, whose mean age is
-# $(1 - \eta)/\eta$, the same?
+# is 0 to 39 updates old (the *lag* of the lecture), on average $(k - 1)/2 = 19.5$. For which $\eta$ has the follower,
+# whose mean age is $(1 - \eta)/\eta$, the same?
 
 
 # %%
@@ -1482,8 +1490,8 @@ ex.demo("q6", behind_a_wanderer)
 # *5 points · difficulty 3 of 5 · importance 4 of 5 · about 20 minutes · topic Q2*
 #
 # With a table Q-learning converges. With a function it may not, and the smallest example has two states and one
-# weight (Tsitsiklis and Van Roy 1996, section Q2). The values are approximated by $V(s) = \varphi(s) \, w$ with
-# $\varphi = 1$ in the first state and $\varphi = 2$ in the second. All rewards are 0; the policy in question
+# weight (Tsitsiklis and Van Roy 1996, lecture section Q2). The values are approximated by $V(s) = \varphi(s) \, w$
+# with $\varphi = 1$ in the first state and $\varphi = 2$ in the second. All rewards are 0; the policy in question
 # leads from either state to the second one. So the true values are 0, and $w = 0$ is right.
 #
 # Both targets are $\gamma \cdot 2w$. But the data come from somebody else: a share $p$ of the transitions begins in
@@ -1671,8 +1679,9 @@ ex.demo("q7", growing_weights)
 
 # %% [markdown]
 # Nothing was sampled here, nothing explored, no reward was noisy, and there is no maximum. Bootstrapping, a function
-# that ties two states together, and data that do not come from the policy in question are enough; each two of the
-# three are harmless. What the memory of q5 and the target of q6 do about it the lecture says: they slow it down.
+# that ties two states together, and data that do not come from the policy in question are enough; with any
+# two of the three the divergence can be avoided. The target network of q6 would only slow it down here: the
+# regressions themselves lead away from 0.
 
 
 # %% [markdown]

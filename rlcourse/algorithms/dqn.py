@@ -8,7 +8,7 @@ Q4, and lectures/05b_q_in_practice, sections Q6, Q7 and Q9.
 |-------------------|-----------------------------------------------------------------------------------|
 | learns from       | a replay of its own past, each transition many times                              |
 | action spaces     | Discrete                                                                          |
-| guarantee         | none with networks; with tables, and every pair tried for ever, the best values   |
+| guarantee         | none with networks                                                                |
 | details that help | a target network, double Q, n steps, a bounded slope of the loss, a falling rate  |
 """
 

@@ -3,8 +3,8 @@
     repeat: yᵢ ← rᵢ + γ (1 − terminatedᵢ) maxₐ Q(s'ᵢ, a) for all i;   Q ← argmin Σᵢ (Q(sᵢ, aᵢ) − yᵢ)²
 
 Outer loop: new targets, `iterations` times. Inner loop: a regression on targets that stand still. With a table it is
-value iteration in the model that the batch's counts make, and contracts; with other features or a network nothing
-holds it together. Nobody acts here: the batch may come from anywhere (off-policy).
+value iteration in the model that the batch's counts make, and contracts, as with any fit that averages targets (Gordon
+1995); with other features or a network nothing guarantees it. Nobody acts here: the batch may come from anywhere.
 Ernst, Geurts, Wehenkel 2005, "Tree-based batch mode reinforcement learning"; with networks Riedmiller 2005,
 "Neural fitted Q iteration". Told in lectures/05a_q_learning, sections Q1 and Q2.
 """
@@ -96,8 +96,8 @@ def train(batch: Batch, critic: LinearQ | DiscreteQNet, config: Config = Config(
 
     A `LinearQ` is fitted exactly: of all minimising w the one nearest to the present w, which is where gradient
     descent would end too. A pair that is not in the batch thus keeps its value in a table, and where that is
-    larger than the truth the maximum will choose it. A network takes `updates` steps of Adam, whose momentum
-    stays from one iteration to the next; `seed` is for its minibatches.
+    larger than the other values of its state the maximum will choose it. A network takes `updates` steps of Adam,
+    whose momentum stays from one iteration to the next; `seed` is for its minibatches.
     Errors: ValueError on runs, actions or padding that do not fit, before the first regression;
     FloatingPointError when a loss is no longer finite.
     """

@@ -1,7 +1,7 @@
 """Small problems on which learning with features goes wrong although nothing is unknown.
 
-`two_state` and `baird` diverge, `split` converges to the wrong values. All rewards of the first two are 0, so that
-the true values are 0 and w = 0 is right. Lecture 05a, section Q2.
+`two_state` and `baird` diverge; on `split` one-sample residual gradients find wrong values. All
+rewards of the first two are 0, so that the true values are 0 and w = 0 is right. Lecture 05a, section Q2.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class FeatureProblem:
 
 
 def two_state(discount: float = 0.99) -> FeatureProblem:
-    """Two states with V = w and V = 2w (Tsitsiklis and Van Roy 1996, section 3).
+    """Two states with V = w and V = 2w (Tsitsiklis and Van Roy 1996).
 
     Action 0 leads to state 0, action 1 to state 1. The evaluation policy always takes action 1: the true values
     are 0, and the target of state 0 is γ·2w. The behaviour chooses evenly, and so each state has half of the data.

@@ -5,7 +5,7 @@ value alone; `next_q_values` [*B, A] is Q(s', ·), from a table or a network, us
 `terminated` takes the value away: at a time limit the problem would have gone on, so a truncated step
 bootstraps as any other, from Q at its true successor. That is why truncation is no argument here. What Q
 says behind a termination may be anything, infinite even. Targets are data: no gradient flows through them.
-Hence a step of the regression follows no loss's gradient in general; its direction is called a semi-gradient.
+Where they move with the parameters, a step's direction is in general no function's gradient: a semi-gradient.
 Derived in lecture 05a, sections Q1, Q2 and Q4; double and clipped targets in lecture 05b, section Q6.
 """
 
@@ -82,7 +82,7 @@ def double_q_target(reward: Float[Tensor, "*B"], next_q_values: Float[Tensor, "*
     network that is trained, φ' its target network (van Hasselt, Guez, Silver 2016). Two tables: the first
     is the one to be updated, and a coin decides which that is (van Hasselt 2010). With an unbiased φ' whose errors
     are independent of φ's it never overestimates the best action's value on average, and can underestimate it.
-    Network and target network share most of their errors, and most of the bias stays.
+    Network and target network share part of their errors, and part of the bias stays.
     (Lecture 05b, Q6.) Errors as in `sarsa_target`.
     """
     _require_like(reward, next_q_values=next_q_values, target_next_q_values=target_next_q_values)
@@ -134,8 +134,8 @@ def polyak(behind: Float[Tensor, "*B"], ahead: Float[Tensor, "*B"], *, polyak_ra
     """φ' + η (φ − φ'), η = `polyak_rate`: where the target parameters `behind` are after one step, [*B].
 
     The rate multiplies the *new* parameters φ = `ahead`: 1 copies them, 0 leaves φ' alone. Papers disagree, and
-    many give 1 − η. Parameters of j steps ago weigh η (1 − η)ʲ: on average φ' is (1 − η)/η steps old. Polyak,
-    Juditsky 1992; for targets Lillicrap and others 2015. `nets.q_values.follow` does it in place.
+    many give 1 − η. Parameters of j steps ago weigh η (1 − η)ʲ: on average φ' is (1 − η)/η steps old. For
+    targets: Lillicrap and others 2016. `nets.q_values.follow` does it in place.
     (Lecture 05a, Q4.) Errors: ValueError for shapes that differ or a rate outside [0, 1].
     """
     require_shape("ahead", ahead, tuple(behind.shape))

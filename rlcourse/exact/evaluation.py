@@ -56,7 +56,7 @@ def value_iteration(mdp: TabularMDP, discount: float, tolerance: float = 1e-12, 
                     ) -> tuple[Float[Tensor, " S"], list[Float[Tensor, " S"]]]:
     """V* [S] to within `tolerance`, and every iterate from V = 0 on.
 
-    Repeats V ← maxₐ (r + γ P V), a γ-contraction in the largest-error norm (Bellman 1957), until
+    Repeats V ← maxₐ (r + γ P V), a γ-contraction in the largest-error norm (Denardo 1967), until
     γ/(1−γ) ‖V_new − V‖∞ ≤ tolerance, which bounds the distance to V*.
     """
     require_unit_interval("discount", discount, closed=False)

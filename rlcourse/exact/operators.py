@@ -35,7 +35,7 @@ def bellman_optimality_backup(mdp: TabularMDP, q_values: Float[Tensor, "*B S A"]
                               ) -> Float[Tensor, "*B S A"]:
     """(T Q)(s, a) = r(s, a) + γ Σ_s' p(s'|s, a) maxₐ' Q(s', a').
 
-    ‖T Q − T Q'‖∞ ≤ γ ‖Q − Q'‖∞, because |max x − max y| ≤ max |x − y| (Bellman 1957).
+    ‖T Q − T Q'‖∞ ≤ γ ‖Q − Q'‖∞, because |max x − max y| ≤ max |x − y| (Denardo 1967).
     """
     require_unit_interval("discount", discount)
     require_shape("q_values", q_values, ("...", mdp.num_states, mdp.num_actions))
@@ -80,7 +80,7 @@ def least_squares(features: Float[Tensor, "S K"], weights: Float[Tensor, " S"]) 
 def projection(features: Float[Tensor, "S K"], weights: Float[Tensor, " S"]) -> Float[Tensor, "S S"]:
     """Π = Φ(ΦᵀDΦ)⁻¹ΦᵀD: the nearest values that the features can represent, in the weighted 2-norm.
 
-    In that norm ‖Π‖ = 1, whatever the features: by Pythagoras ‖y‖² = ‖Πy‖² + ‖y − Πy‖². In other norms, the
+    In that norm ‖Π‖ ≤ 1, whatever the features: by Pythagoras ‖y‖² = ‖Πy‖² + ‖y − Πy‖². In other norms, the
     ∞-norm among them, ‖Π‖ can exceed 1.
     """
     return features @ least_squares(features, weights)
@@ -112,7 +112,7 @@ def operator_norm(matrix: Float[Tensor, "S S"], weights: Float[Tensor, " S"] | N
 
 
 def spectral_radius(matrix: Float[Tensor, "K K"]) -> float:
-    """The largest |eigenvalue|: x ← Mx shrinks from every start if and only if it is below 1."""
+    """The largest |eigenvalue|: x ← Mx tends to 0 from every start if and only if it is below 1."""
     require_shape("matrix", matrix, ("K", "K"))
     return float(torch.linalg.eigvals(matrix).abs().max())
 
@@ -121,7 +121,7 @@ def semi_gradient(backup: Affine, features: Float[Tensor, "S K"], weights: Float
     """The expected update of TD(0): A = ΦᵀD(I − γP)Φ, b = ΦᵀD r (Tsitsiklis and Van Roy 1997).
 
     E[δ φ(s)] = b − Aw for s drawn with the weights and r, s' from the backup's own policy. Φ is transposed, γP
-    is not: the target carries no gradient, A is not symmetric, and no function has b − Aw as its gradient.
+    is not: the target carries no gradient, A is in general not symmetric, and then b − Aw is no function's gradient.
     """
     weighted = features.T * _checked(weights, len(features))
     return LinearUpdate(weighted @ (features - backup.matrix @ features), weighted @ backup.vector)
@@ -143,7 +143,7 @@ def residual_gradient_one_sample(mdp: TabularMDP, policy: Float[Tensor, "S A"], 
     """The same with one sampled (a, s') in both factors: the gradient of −½ E[(r + γV(s') − V(s))²].
 
     E[x²] = (E x)² + Var x: what is minimised besides the squared error is the variance of the target, and
-    the w that it leads to is another one, unless transitions and policy are deterministic.
+    the w that it leads to is in general another one, unless transitions and policy are deterministic.
     """
     _require_policy(mdp, policy)
     require_unit_interval("discount", discount)
@@ -157,7 +157,7 @@ def iteration_matrix(update: LinearUpdate, learning_rate: float) -> Float[Tensor
     """I − learning_rate · A: what one expected update does to w minus its fixed point.
 
     Where the features are linearly dependent, A is singular and this matrix has the eigenvalue 1, harmlessly:
-    there w stays where it is, in a direction that changes no value. Divergence is an eigenvalue beyond 1.
+    there w stays where it is, in a direction that changes no value. Divergence is an eigenvalue of modulus beyond 1.
     Errors: ValueError unless the learning rate is positive.
     """
     require(learning_rate > 0, "learning_rate", "a positive number", learning_rate)

@@ -19,7 +19,7 @@ def setup(figure, frame) -> dict:
 def _error(axes, runs):
     axes.set(title="Error against Q*, eight runs", yscale="log", xlim=(0, STEPS), ylim=(LEAST, 10 * MOST),
              xlabel="regression steps", ylabel="root mean square error of Q")
-    axes.set_yticks([0.01, 0.1, 1, 10, 100, 1000, 10_000], ["0.01", "0.1", "1", "10", "100", "1000", "10⁴"])
+    axes.set_yticks([0.01, 0.1, 1, 10, 100, 1000, 10_000], ["≤ 0.01", "0.1", "1", "10", "100", "1000", "≥ 10⁴"])
     axes.set_xticks((0, 256, 512, 768, 1024))
     lines = [axes.plot([], [], color=PALETTE["sky"], linewidth=1)[0] for _ in range(runs)]
     median, = axes.plot([], [], color=PALETTE["blue"], linewidth=2.2, label="median")
@@ -32,6 +32,7 @@ def _value(axes):
     axes.set(title="Run 1: right room, going right", xlim=(0, STEPS), ylim=(LOW, HIGH + 6), xlabel="regression steps",
              ylabel="value")
     axes.set_xticks((0, 256, 512, 768, 1024))
+    axes.set_yticks((LOW, 0, 5, 10, HIGH), ("≤ −6", "0", "5", "10", "≥ 16"))
     best, = axes.plot([], [], color=PALETTE["black"], linestyle=LINE_STYLES["dotted"], label="Q*")
     target, = axes.plot([], [], color=PALETTE["vermilion"], drawstyle="steps-post", label="target r + γ max Q′")
     estimate, = axes.plot([], [], color=PALETTE["blue"], label="Q, which regresses")
@@ -40,7 +41,7 @@ def _value(axes):
 
 
 def _growth(axes):
-    axes.set(title="Exact: error after 100 steps, ×", xscale="log", yscale="log", xlim=(0.75, 340),
+    axes.set(title="Near Q*: error × in 100 steps", xscale="log", yscale="log", xlim=(0.75, 340),
              ylim=(SLOWEST, FASTEST), xlabel="target copied every … steps")
     axes.set_xticks(PERIODS, [str(period) for period in PERIODS])
     axes.set_yticks([0.001, 0.01, 0.1, 1, 10, 100, 1000, 10_000],

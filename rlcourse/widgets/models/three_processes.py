@@ -2,8 +2,10 @@
 
 The problem is `envs.two_doors` with noise of size 1 in the rewards. A behaviour that goes right with probability p
 fills a replay; each regression step is one step of gradient descent on the mean squared error over the whole replay;
-every k steps the target is copied. The clock counts regression steps. Near Q*, where going right is greedy, the
-*expected* dynamics of the error are linear: that gives the exact factor by which it grows or shrinks.
+every k steps the target is copied. The clock counts regression steps. Near Q*, where going right is greedy, and for a
+replay that holds just the expected shares, the mean dynamics of the error are linear: their spectral radius is the
+factor by which small errors grow or shrink in the long run. Far from Q* the maximum may choose going left; then the
+coupling is off, and a run that has grown comes back.
 """
 
 import math
@@ -47,7 +49,7 @@ class Frame:
     best: float  # Q*(right room, right)
     estimate: np.ndarray  # [K] Q of that pair in run 1
     target: np.ndarray  # [K] and r + γ max Q', what the target says it should be
-    growth: np.ndarray  # [len(PERIODS)] exact factor of the expected error in 100 regression steps
+    growth: np.ndarray  # [len(PERIODS)] long-run factor of a small error around Q* per 100 steps
 
 
 @cache
@@ -95,7 +97,7 @@ def run(collect: float, capacity: int, rate: float, period: int, share: float) -
 
 @cache
 def growth(rate: float, share: float) -> np.ndarray:
-    """Spectral radius of the expected error's map over 100 steps, for each of PERIODS: [len(PERIODS)].
+    """Per 100 steps, the spectral radius of the mean error's map near Q*, for each of PERIODS: [len(PERIODS)].
 
     Between two copies k steps of regression take w towards M w', the least squares fit to the target's values:
     w ← Gᵏ w + (I − Gᵏ) M w' with G = I − α C, C = Φᵀ D Φ; and w' = w at the copy.
