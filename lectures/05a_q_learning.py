@@ -193,6 +193,7 @@ def aimless_record(steps):
     return record.map(samples_by_run)
 
 
+# %%
 cliff_value, _ = value_iteration(world, discount)
 cliff_q = q_from_value(world, cliff_value, discount)
 aimless = torch.full((states, 4), 0.25, dtype=torch.float64)
@@ -463,7 +464,7 @@ for name, share in shares.items():
     plots.append({"title": f"Data: {name}", "xlabel": "V(first state)", "ylabel": "V(second state)",
                   "series": {"what w can represent": ([0, top / 2], [0, top]),
                              "backup, projection, backup, …": tuple(torch.stack(path).T.numpy()),
-                             "of these the first": tuple(torch.stack(path[:2]).T.numpy())}})
+                             "the first backup": tuple(torch.stack(path[:2]).T.numpy())}})
 panels(plots, size=(10, 3.6))
 
 # %% [markdown]
@@ -583,8 +584,8 @@ print(f"other data: spectral radius between {min(elsewhere):.2f} and {max(elsewh
 # It looks like a gradient step on $\tfrac12 (y - Q_w)^2$. It is not: $y$ contains $w$ as well, and its gradient is
 # left out. The right-hand side is a **semi-gradient**. Is it the gradient of some *other* function? If it were, its
 # Jacobian would be symmetric (second derivatives commute). Take the evaluation of a policy with linear features,
-# $V = \Phi w$, with shares $d(s)$ of the states in the data, $D = \operatorname{diag}(d)$, and the TD error
-# $\delta = r + \gamma V(s') - V(s)$. The mean update is
+# $V = \Phi w$, with shares $d(s)$ of the states in the data, $D = \operatorname{diag}(d)$, actions from $\pi$, and
+# the TD error $\delta = r + \gamma V(s') - V(s)$. The mean update is
 #
 # $$\begin{aligned}
 # \mathbb E[\delta\, \phi(s)] &= \sum_s d(s)\, \phi(s) \big(r_\pi + \gamma P_\pi \Phi w - \Phi w\big)(s) \\
@@ -614,8 +615,8 @@ print(f"other data: spectral radius between {min(elsewhere):.2f} and {max(elsewh
 # Hold $y$ still for a while, and the first matter is gone: the steps in between are honest gradient descent on a
 # regression. The second remains: these regressions, one after the other, are $\Pi \mathcal T$, and that is what
 # exploded above, with each regression solved exactly. A target network (Q4) slows the movement down. Where $\Pi$
-# does no harm that is a cure, as the rounds then contract; where $\Pi \mathcal T$ itself expands, as in the two
-# states, it is none.
+# does no harm, waiting long enough is a cure, as the rounds then contract; where $\Pi \mathcal T$ itself expands,
+# as in the two states, it is none.
 #
 # The classical example for the online rule is Baird's (1995), here in the form of Sutton and Barto (2018, section
 # 11.2).
@@ -1179,7 +1180,7 @@ three_processes()
 # %% [markdown]
 # The right panel for three actors and a larger step size, in numbers
 # ([`growth`](../rlcourse/widgets/models/three_processes.py) for the copying periods
-# [`PERIODS`](../rlcourse/widgets/models/three_processes.py), where it is above 1, a small error grows), and then
+# [`PERIODS`](../rlcourse/widgets/models/three_processes.py), above 1 a small error grows), and then
 # the error of the eight learners in the end for three sizes of the replay
 # ([`compute`](../rlcourse/widgets/models/three_processes.py)):
 
@@ -1190,6 +1191,10 @@ print("target copied every                 " + "".join(f"{period:>10}" for perio
 for rate, share in ((1.0, 0.1), (1.0, 0.2), (1.0, 0.5), (1.5, 0.5)):
     factors = "".join(f"{factor:10.3g}" for factor in growth(rate, share))
     print(f"α = {rate}, goes right in {share:4.0%} of steps{factors}")
+for share in (0.1, 0.2, 0.5):
+    away = int((compute(4.0, 1000, 1.0, 1, share).error[:, -1] > 1e4).sum())
+    print(f"copied after every step, goes right in {share:.0%} of steps: error above 10,000 "
+          f"after 1024 steps in {away} of 8 runs")
 print("copied every 64 steps; error of the eight learners after 1024 steps:")
 for collect, capacity in ((4.0, 20), (4.0, 1000), (4.0, 20_000), (1 / 16, 20_000)):
     final = np.sort(compute(collect, capacity, 1.0, 64, 0.2).error[:, -1])
@@ -1202,17 +1207,15 @@ for collect, capacity in ((4.0, 20), (4.0, 1000), (4.0, 20_000), (1 / 16, 20_000
 # 1. Nothing is approximated here, every pair is in the data, and the steps are small enough for every fixed target.
 #    Still, at the start setting small errors around $Q^*$ grow: one step in five goes right, while the greedy
 #    policy always does. The data are off-policy, and the shared weight does the rest. Let half of the steps go
-#    right, and it converges.
-#
-# At the start setting a run that has grown need not stay there. The growing error turns as well (the eigenvalues
-# are complex), until *left* looks best; then the maximum switches its action, the coupling is off, and the error
-# shrinks until *right* is greedy again. So runs grow, fall and grow again. With one step in ten the eigenvalues are
-# real, and all runs run away.
+#    right, and it converges. (At the start setting a run that has grown need not stay there. The growing error turns
+#    as well, since the eigenvalues are complex, until *left* looks best. Then the maximum switches its action, the
+#    coupling is off, and the error shrinks until *right* is greedy again. So runs grow, fall and grow again. With one
+#    step in ten the eigenvalues are real, and all runs run away.)
 # 2. A target that waits cures it: the regression sorts out the rooms before the target moves. But the longest
 #    period is not the best one. At 256 steps there are only four targets in the whole picture, the first made of a
 #    table of zeros. When a regression is finished, its target still has $\gamma = 0.8$ of the error that was there
 #    before, if the error is a constant, which a backup multiplies by exactly $\gamma$: $0.8^{100/256} = 0.917$ per
-#    100 steps, which is about what the table says. *Too fast is unstable, too slow is slow.*
+#    100 steps, which is about what the table says for 20 % and 50 %. *Too fast is unstable, too slow is slow.*
 # 3. The size of the replay is a rate too, that of forgetting (copy every 64 steps to see it). With 20 transitions
 #    the rare ones are soon pushed out, and what remains of the error is noise. With 20,000 nothing is forgotten; if
 #    collection is slow then (one transition in 16 steps), each learner follows the values of its own small sample.

@@ -34,8 +34,8 @@ def three_processes() -> Explorer:
         name="three_processes", controls=CONTROLS, compute=compute, setup=setup, update=update, describe=describe,
         size=(10, 4.2),
         try_this=(
-            "At the start some runs grow, fall by some digits, and grow again. In the middle panel, what has changed "
-            "when a value turns round? And with 10 % going right?",
+            "At the start some runs grow, fall by some digits, and grow again. Which action is greedy while they "
+            "fall? And with 10 % going right?",
             "Raise the copying period from 1 to 256. In the middle panel the target becomes a staircase; on the "
             "right the error first grows, then shrinks, then shrinks more slowly. What does a target that waits "
             "too long cost?",
