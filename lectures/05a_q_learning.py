@@ -219,8 +219,9 @@ for steps in (500, 2000, 16000):
 # **Where this breaks.** Look at the shorter records. A pair that is not in them keeps the value it had at first,
 # and a maximum looks for exactly such values: a table that begins at 0, better than anything that is true here,
 # prefers what nobody has tried. In the second row this sends a policy over the edge. With the shortest record all
-# of them stay at pairs that nobody has seen, and walk for ever. A table that begins low makes no false promises,
-# and finds the goal in some runs. This will be the main trouble of lecture 10, where no new data can be had.
+# of them go for a pair that nobody has seen, come back to it for ever, and never arrive. A table that begins low
+# makes no false promises, and finds the goal in some runs. This will be the main trouble of lecture 10, where no
+# new data can be had.
 #
 # ### Online Q-learning, and what it means to be off-policy
 #
@@ -331,14 +332,14 @@ compare(late, "Undiscounted return while learning on the cliff, exploration incl
 #    1; the single values in the table say which way each run goes.)
 # 2. SARSA's and expected SARSA's policies are worth, while exploring, about as much as the best. (Expected SARSA
 #    walks one row nearer to the edge than the exact solution. While exploring the two ways differ by less than a
-#    tenth, and in 64,000 steps its own way is all that it has seen well.) In the same way Q-learning's table is
-#    $Q^*$ near its own way only; elsewhere arrows may still point into a wall, and so its policy *while exploring*
-#    is not worth exactly what that of $Q^*$ is.
+#    tenth, and in 64,000 steps its own way is all that it has seen well; let it learn ten times as long, and it
+#    finds the other row.) In the same way Q-learning's table is $Q^*$ near its own way only; elsewhere arrows may
+#    still point into a wall, and so its policy *while exploring* is not worth exactly what that of $Q^*$ is.
 # 3. The curves say how the actors fare, and not how good the learned policies are. Off-policy, these are two
 #    things. (They begin after 8000 steps, and are sums without discount; the table discounts.)
 #
 # What does "off-policy" buy, then? Let all three learn from data of the *same* aimless walker, with step sizes that
-# fall ($20/(20 + {}$earlier updates of the pair$)$; for the reason see Q3). For each there is one exact table to
+# fall ($20/(20 + k)$ after $k$ updates of the pair; for the reason see Q3). For each there is one exact table to
 # which it should converge. We print its distance to this one and to the other two.
 
 # %%
@@ -1207,10 +1208,10 @@ for collect, capacity in ((4.0, 20), (4.0, 1000), (4.0, 20_000), (1 / 16, 20_000
 # 1. Nothing is approximated here, every pair is in the data, and the steps are small enough for every fixed target.
 #    Still, at the start setting small errors around $Q^*$ grow: one step in five goes right, while the greedy
 #    policy always does. The data are off-policy, and the shared weight does the rest. Let half of the steps go
-#    right, and it converges. (At the start setting a run that has grown need not stay there. The growing error turns
-#    as well, since the eigenvalues are complex, until *left* looks best. Then the maximum switches its action, the
-#    coupling is off, and the error shrinks until *right* is greedy again. So runs grow, fall and grow again. With one
-#    step in ten the eigenvalues are real, and all runs run away.)
+#    right, and it converges. (At the start setting a run that has grown need not stay there. The growing error
+#    turns as well, since the eigenvalues are complex, until *left* looks best. Then the maximum switches its
+#    action, the coupling is off, and the error shrinks until *right* is greedy again. So runs grow, fall and grow
+#    again, some over many digits. With one step in ten the eigenvalues are real, and all runs run away.)
 # 2. A target that waits cures it: the regression sorts out the rooms before the target moves. But the longest
 #    period is not the best one. At 256 steps there are only four targets in the whole picture, the first made of a
 #    table of zeros. When a regression is finished, its target still has $\gamma = 0.8$ of the error that was there
