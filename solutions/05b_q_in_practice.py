@@ -278,8 +278,9 @@ ex.demo("q1", casino)
 #
 # * `expected_double`: what a second pair of estimates $\hat Q'$ with the same means and spreads says on average of the
 #   action that the first pair chose. The two estimates of *one* action may share noise: their correlation is $c$, and
-#   given $\hat Q_i$ the mean of $\hat Q'_i$ is $\mu_i + c\,(\hat Q_i - \mu_i)$, where $\mu_i$ is $a$ or $b$. For
-#   $c = 0$ they are independent; a network and its target network have a $c$ near 1.
+#   given $\hat Q_i$ the mean of $\hat Q'_i$ is $\mu_i + c\,(\hat Q_i - \mu_i)$, where $\mu_i$ is $a$ or $b$ (of the
+#   rest of $\hat Q$ it knows nothing more). For $c = 0$ they are independent; a network and its target network share a
+#   part of their errors.
 #
 # Both in closed form, with the distribution function $\Phi$ and the density $\varphi$ of a standard normal number:
 
@@ -486,10 +487,10 @@ ex.demo("q2", errors_by_distance)
 # $$y = \sum_{k=0}^{m-1} \gamma^k\, r_k + \gamma^m\, V(s_m), \qquad V(s_m) = \max_a Q(s_m, a),$$
 #
 # the guess counts less, and good news travels $N$ steps at once. A window of the replay has $N$ rows, but an episode
-# may end in it. So $m = N$, or up to and with the first end in the window. If the problem is over there, nothing
-# comes after it; if only the time limit struck, the value of the state to which that step *truly* led follows. Row
-# $k$ of `next_value` is the value of the state behind step $k$. What stands behind the first end belongs to another
-# episode.
+# may end in it. So $m = N$ or, if an episode ends in the window, the number of rows up to and with the first end. If
+# the problem is over there, nothing comes after it; if only the time limit struck, the value of the state to which that
+# step *truly* led is added. Row $k$ of `next_value` is the value of the state behind step $k$. What stands behind the
+# first end belongs to another episode.
 #
 # <details><summary>Hint</summary>
 #
@@ -709,8 +710,8 @@ def drunkards():
 ex.demo("q3", drunkards)
 
 # %% [markdown]
-# With one reward nothing scatters, and everything is wrong. With forty hardly anything is wrong, but each single target
-# is off by nearly as much as there is to know.
+# With one reward nothing scatters, and everything is wrong. With forty hardly anything is wrong on average, but the
+# spread of a single target is nearly as large as the true value.
 
 
 # %% [markdown]
@@ -968,7 +969,7 @@ from rlcourse.exact.evaluation import q_from_value, value_iteration
 
 
 def judged_by_walks_of_others():
-    """The mean and the spread of targets at the gate for four kinds of traces, and the truth."""
+    """The mean and the spread of targets at the gate for five kinds of traces, and the truth."""
     yard, discount, steps, size = grid_map(("S..", ".#.", "..G"), slip=0.2).mdp, 0.95, 20, 2000
     best = q_from_value(yard, value_iteration(yard, discount)[0], discount)
     policy, walker = (epsilon_greedy_probs(best, epsilon=epsilon) for epsilon in (0.1, 0.4))
@@ -998,9 +999,10 @@ ex.demo("q4", judged_by_walks_of_others)
 # %% [markdown]
 # One step sees no reward at all. To believe everything gives, from a Q that says 0, just the return of the one who
 # walked, and not of the one who is judged. The importance weights come closest on average, with the largest spread by
-# far. The two careful ones are much too low: where they stop believing, Q is asked, and Q says 0. But they never make
-# it worse. The next round begins with what they have learned, and in the limit they arrive at the value of the one who
-# is judged, whoever walked.
+# far. The two careful ones are much too low: where they stop believing, Q is asked, and Q says 0. But with any trace
+# between 0 and ρ, and Watkins' is one here although $\pi$ is not greedy, the largest error of the mean shrinks. The
+# next round begins with what they have learned, and on average they arrive at the value of the one who is judged,
+# whoever walked, if he tries everything.
 
 
 # %% [markdown]
@@ -1021,8 +1023,8 @@ ex.demo("q4", judged_by_walks_of_others)
 #
 # * `naf_advantage` is $A$.
 #
-# * `top` goes the other way. A parabola may come as $Q(a) = c + g^\top a - \tfrac12\, a^\top P a$, with a slope at 0;
-#   the Q of every linear system with quadratic costs does. Where is its top, and how high?
+# * `top` goes the other way. A parabola may come as $Q(a) = c + g^\top a - \tfrac12\, a^\top P a$, whose slope at
+#   $a = 0$ is $g$; the Q of every linear system with quadratic costs does. Where is its top, and how high?
 #
 # <details><summary>Hint</summary>
 #
@@ -1219,8 +1221,8 @@ ex.demo("q5", a_tree_in_the_way)
 #
 # *5 points · difficulty 3 of 5 · importance 4 of 5 · about 20 minutes · topic Q8*
 #
-# DDPG (Lillicrap and others 2015) trains a second network, the actor $\mu(s)$, to climb Q. An actor finds every error
-# of Q that points upwards: it is a maximum with legs, and overestimates as one. TD3 (Fujimoto, van Hoof, Meger 2018,
+# DDPG (Lillicrap and others 2015) trains a second network, the actor $\mu(s)$, to climb Q. An actor climbs the errors
+# of Q too, where they point upwards, and so overestimates as a maximum does. TD3 (Fujimoto, van Hoof, Meger 2018,
 # section Q8) has two remedies in the target. The action in $s'$ is not the target actor's own but one near it,
 #
 # $$\tilde a = \mathrm{clip}\big(\mu'(s') + \mathrm{clip}(\sigma\, \xi, -c, c),\; \mathrm{low}, \mathrm{high}\big),$$
@@ -1230,7 +1232,8 @@ ex.demo("q5", a_tree_in_the_way)
 #
 # $$y = r + \gamma \, \min\big(Q_1'(s', \tilde a),\, Q_2'(s', \tilde a)\big),$$
 #
-# with $y = r$ where the problem is over.
+# with $y = r$ where the problem is over. In `td3_target` actions lie between −1 and 1, $\sigma = 0.2$ and $c = 0.5$.
+# (The function of this name in the library is given the critics' values; yours has to ask the critics.)
 #
 # <details><summary>Hint</summary>
 #
@@ -1419,7 +1422,8 @@ ex.demo("q6", a_narrow_peak)
 #
 # She has written the two functions that matter: `choose` acts, ε-greedily, with ε = 0.1. `learn` is a round of
 # learning, $T$ minibatches from the replay. The target network is copied at the beginning of the round and stands still
-# until its end. Three bugs are in them, none of which raises an error.
+# until its end. Three bugs are in them, number 1 in `choose`, 2 and 3 in `learn`; none of them raises an
+# error.
 
 
 # %%
@@ -1445,8 +1449,8 @@ def friends_learn(q_table, obs, action, reward, next_obs, terminated, learning_r
 # [`TabularMDP`](../rlcourse/envs/tabular.py), advanced by a [`DynamicsSource`](../rlcourse/data/sources.py), with
 # chance from a [`generator`](../rlcourse/core/seeding.py) by [`uniforms`](../rlcourse/core/seeding.py). Four runs learn
 # side by side. What she looks at: the falls in 100 steps of training, and, computed exactly, how many of 100 steps the
-# greedy policy of the table would stay up. The second line is that of sound functions, from the same seed
-# ([`curves`](../rlcourse/plots/curves.py); a band is the range of the four runs):
+# greedy policy of the table would stay up, from the upright state and with no time limit. The second line is that of
+# sound functions, from the same seed ([`curves`](../rlcourse/plots/curves.py); a band is the range of the four runs):
 
 # %%
 from rlcourse.core.seeding import generator, uniforms
@@ -1534,18 +1538,18 @@ curves({"your friend's": mean_and_range(when, friends_up),
 #
 #                                     falls in 100 steps     of 100 steps the greedy
 #                                     of training            policy stays up
-#     all three bugs                   7.9                     5.5
-#     `choose` mended                 16.8                     5.5
-#     the other one that shows         6.6                    78
-#     both of these                    0.9                    85
-#     all three                        0.7                    79
+#     nothing mended                   7.9                     5.5
+#     1 mended (`choose`)             16.8                     5.5
+#     2 mended                         6.6                    78
+#     1 and 2 mended                   0.9                    85
+#     all three mended                 0.7                    79
 #
-# Read it line by line. With `choose` mended the training gets *worse*: she now does what the table says, and
-# the table is nonsense. (After 100 rounds not one number in it has changed: put 20 for all values into her line
-# for `y`.) With only the other one mended the table is good, since Q-learning does not care who acts, and yet
-# she goes on falling. Each of the two hides that the other one has been mended. The third shows in no curve of
-# this problem: tables forgive it. Networks do not; it takes away what the target network is there for. So it must be
-# looked for where it can be seen:
+# (Four runs and one seed: small differences in it mean nothing.) Read it line by line. With 1 mended the training gets
+# *worse*: she now does what the table says, and the table is nonsense. (After 100 rounds not one number in it has
+# changed: put 20 for all values into her line for `y`.) With only 2 mended the table is good, since Q-learning does not
+# care who acts, and yet she goes on falling. Each of the two hides that the other one has been mended. Number 3 shows
+# in no curve of this problem: tables forgive it. Networks do not; it takes away what the target network is there for.
+# So it must be looked for where it can be seen:
 
 
 # %%
@@ -1562,7 +1566,8 @@ def how_far_it_travels(learn):
 # every state, so that after the round only state 2 can know of the reward: 0, 0, 1. The friend's round gives
 # ¼, ½, 1.
 #
-# **Your task.** Write both functions as they should be.
+# **Your task.** Write both functions as they should be. `learn` may change the table that it is given, or make a new
+# one; what it returns counts.
 #
 # <details><summary>Hint</summary>
 #

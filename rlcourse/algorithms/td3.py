@@ -3,7 +3,7 @@
 DDPG (Lillicrap and others 2015, "Continuous control with deep reinforcement learning") is DQN with μ(s) in the place
 of argmax_a Q(s, a), trained by ∇_θ Q(s, μ(s)). TD3 (Fujimoto, van Hoof, Meger 2018, "Addressing function
 approximation error in actor-critic methods") adds three things against the errors of Q that such an actor
-looks for: the smaller of two critics, noise on the target's action, and an actor that moves less often than its
+climbs: the smaller of two critics, noise on the target's action, and an actor that moves less often than its
 critics. One flag chooses. Told in lectures/05b_q_in_practice, section Q8.
 
 | quick facts       |                                                                                     |
@@ -11,7 +11,7 @@ critics. One flag chooses. Told in lectures/05b_q_in_practice, section Q8.
 | learns from       | a replay of its own past, each transition many times                                |
 | action spaces     | Box                                                                                 |
 | guarantee         | none with networks                                                                  |
-| details that help | rewards of a size that critics reach soon, noise in what it does, TD3's three fixes |
+| details that help | rewards of a size that critics reach soon, noise in what it does                    |
 """
 
 import copy

@@ -36,9 +36,9 @@ def smoothed_action(action: Float[Tensor, "*B D"], noise: Float[Tensor, "*B D"],
     """ã = clip(μ'(s') + clip(σ ξ, −c, c), low, high), ξ ∼ N(0, 1): target policy smoothing [*B, D].
 
     `action` = μ'(s') of the target actor and `noise` = ξ, standard normal; σ = `noise_std` and c = `noise_clip`
-    in units of the action (0.2 and 0.5 in the paper, for actions in [−1, 1]). The target then averages Q' over
-    actions near μ'(s'), so that a narrow peak of its error is worth less to the actor. σ = 0 leaves only the
-    clip to the box. Fujimoto, van Hoof, Meger 2018. (Lecture 05b, Q8.)
+    in units of the action (0.2 and 0.5 in the paper, for actions in [−1, 1]). Over many
+    draws the target averages Q' near μ'(s'), so that a narrow peak of its error should be worth less to the actor.
+    σ = 0 leaves only the clip to the box. Fujimoto, van Hoof, Meger 2018. (Lecture 05b, Q8.)
     Errors: ValueError for shapes that differ, a negative σ or c, or `low` not below `high`.
     """
     require_shape("noise", noise, tuple(action.shape))
@@ -66,7 +66,8 @@ def deterministic_actor_loss(q: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
 
     `q` must carry the gradient through the action μ_θ(s), taken now: at a replayed action nothing of it reaches θ.
     Only the actor's parameters are to be stepped, though the gradient reaches the critic's too. With Q = Q^μ and
-    states as often as μ visits them (discounted) the gradient's mean is −∇J, up to a factor; with replayed states it
-    is a step of policy improvement at those. Silver and others 2014; Lillicrap and others 2015. (Lecture 05b, Q8.)
+    states as often as μ visits them (discounted) the gradient's mean is −∇J, up to a factor; with replayed states a
+    small step raises the mean of Q over those, which need not raise J.
+    Silver and others 2014; Lillicrap and others 2015. (Lecture 05b, Q8.)
     """
     return -q

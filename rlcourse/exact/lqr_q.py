@@ -7,7 +7,8 @@ For any policy a = −K s whose cost is finite, V^K(s) = −½ sᵀ P s + v and 
     top(s) = max_a Q^K(s, a) = −½ sᵀ (C + γ Aᵀ P A − Gᵀ H G) s + γ (v − ½ tr(P W)).
 
 G is the gain that is greedy in Q^K: policy improvement. At the optimum K = G and top = V. So `nets.naf.NAFNet`, with
-μ = −G s, L Lᵀ = H and a V that is quadratic in s, has no error here. (Lecture 05b, Q8.)
+μ = −G s, L Lᵀ = H and a V that is quadratic in s, has no error here, if L is not too small for it
+(`least_diagonal`). (Lecture 05b, Q8.)
 """
 
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ def expected_max(means: Float[Tensor, " A"], stds: Float[Tensor, " A"]) -> float
     """E maxₐ Q̂ₐ ≥ maxₐ μₐ: what a single estimator says, which chooses and evaluates with the same numbers.
 
     For equal μ and σ it is μ + σ m_A, with m_A the mean of the largest of A standard normal numbers: 0, 0.564,
-    0.846, 1.029 for A = 1, 2, 3, 4, and about √(2 ln A) for many. Errors as in `selection_probs`.
+    0.846, 1.029 for A = 1, 2, 3, 4, and below √(2 ln A), to which its ratio goes to 1. Errors as in `selection_probs`.
     """
     x, density, step = _winners(means, stds)
     return float((x * density).sum() * step)

@@ -21,8 +21,9 @@ class NAFNet(nn.Module):
     gradient of μ is L Lᵀ times an error: where actions seem to matter little, a fit without that floor flattens
     L to nothing, and μ then stands still wherever it is. (The paper has an exponential and no floor.) μ is pressed
     into the box [`low`, `high`]ᴰ by tanh; without `squash` it is the plain output. On linear–quadratic problems
-    the optimal Q has exactly this form: `hidden=()`, `squash=False` and an `encode` that gives the observation
-    with its products represent it. `encode` (optional) turns observations [R, B, …] into the network's
+    the optimal Q has this form: `hidden=()`, `squash=False` and an `encode` that gives the observation with its
+    products represent it if the diagonal of its curvature's Cholesky factor is above `least_diagonal`.
+    `encode` (optional) turns observations [R, B, …] into the network's
     vectors [R, B, O]. It acts like a `Policy`: `act`, `copy`, `run`. Gu, Lillicrap, Sutskever, Levine 2016,
     "Continuous deep Q-learning with model-based acceleration". (Lecture 05b, Q8.)
     """

@@ -39,7 +39,7 @@ def _many(axes):
                                              drawstyle="steps-mid", linewidth=1.3, label=name)
         artists[f"{name} mean"], = axes.plot([], [], color=PALETTE[colour], linestyle=LINE_STYLES[line_style],
                                              linewidth=2.6)
-    axes.legend([artists[f"{name} mean"] for name in LOOKS], LOOKS, title="upright: the mean", alignment="left",
+    axes.legend([artists[f"{name} mean"] for name in LOOKS], LOOKS, title="line: exact mean", alignment="left",
                 loc="upper left", borderaxespad=0.2, labelspacing=0.3)
     artists["said"] = axes.text(0.985, 0.938, "", transform=axes.transAxes, va="top", ha="right", size=9,
                                 linespacing=1.31)
