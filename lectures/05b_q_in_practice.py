@@ -146,7 +146,7 @@ print("actions  samples  gap  shared   single   double  clipped   first action c
 for actions, samples, gap, shared in (
         (2, 4, 0, 0), (10, 4, 0, 0), (30, 4, 0, 0), (10, 16, 0, 0), (10, 1, 0.5, 0),
         (10, 4, 0, 0.5), (10, 4, 0, 0.9), (1, 4, 0, 0)):
-    frame = compute(actions, 1.0, samples, gap, shared, 1)
+    frame = compute(actions, noise=1.0, samples=samples, gap=gap, shared=shared, repetition=1)
     means = "".join(signed(mean) for mean in frame.exact)
     print(f"{actions:7} {samples:8} {gap:4} {shared:7}{means} {frame.right:14.0%}")
 
@@ -192,7 +192,7 @@ from rlcourse.core.seeding import generator
 from rlcourse.equations.td import clipped_double_q_target, double_q_target, q_target
 
 count = 200_000
-nothing, goes_on = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
+reward, over = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
 older, fresh = torch.randn(2, count, 10, generator=generator(0, "errors"), dtype=torch.float64)
 print("               φ chooses,         φ' chooses,        clipped          DQN's own")
 print("correlation    φ' evaluates       φ' evaluates                        target")
@@ -203,9 +203,9 @@ for c in (0.0, 0.5, 0.9):
             (clipped_double_q_target, q, expected_clipped_double(*equal(10), correlation=c)))
     line = f"{c:11}"
     for rule, chooses, exact in rows:
-        mean = rule(nothing, chooses, older, goes_on, discount=1.0).mean()
+        mean = rule(reward, chooses, older, over, discount=1.0).mean()
         line += f"{mean:10.3f} ({exact:6.3f})"
-    print(line + f"{q_target(nothing, older, goes_on, discount=1.0).mean():10.3f}")
+    print(line + f"{q_target(reward, older, over, discount=1.0).mean():10.3f}")
 
 # %% [markdown]
 # ### In a table: a casino that one should leave
@@ -251,7 +251,7 @@ exact = {"q": expected_max(means - 0.1, stds), "double_q": expected_double(means
 print("value of entering: learned, with 95 % interval      exact")
 for rule in ("q", "double_q"):
     *_, last = play(rule, 2400, 2400, gambler)
-    mean, low, high = mean_interval(last.q_values[:, 0, 1].numpy())
+    mean, low, high = mean_interval(last.q_values[:, 0, 1].numpy())  # of entering
     print(f"{rule:10}{mean:12.3f} [{low:.3f}, {high:.3f}] {exact[rule]:22.3f}")
 
 # %% [markdown]
@@ -385,7 +385,7 @@ def learn(buttons, config):
 
 def most_after(steps, config):
     """1 + γ + …: the most that exact backups can have found after so many steps of a run."""
-    rounds = (np.asarray(steps) - config.random_steps) // (8 * config.horizon) + 1
+    rounds = (np.asarray(steps) - config.random_steps) // (8 * config.horizon) + 1  # 8 poles
     copies = rounds * config.updates // config.follow_every
     return (1 - config.discount ** (config.n_step * (copies + 1))) / (1 - config.discount)
 
@@ -506,6 +506,9 @@ for steps in (1, 3, 10, 30, 100):
     print(f"{steps:<10} {bias.square().mean().sqrt():8.3f} {variance.mean().sqrt():9.3f}")
 
 # %% [markdown]
+# With this critic many steps are best, bias and noise together. If the critic is right, the bias is 0 for every $N$,
+# and only the noise counts.
+#
 # ### When is it right?
 #
 # A one-step target may be made of anybody's data: $a_t$ is an argument of $Q$. What about (N)? Read it from left to
@@ -673,7 +676,7 @@ for epsilon in (0.02, 0.1, 0.3):
     for _ in range(200):
         q = sweep(q, 2, False, following)
     worth = float(world.initial @ policy_evaluation(world, greedy_policy(q), gamma))
-    print(f"ε = {epsilon:4}: {worth:7.2f}")
+    print(f"ε = {epsilon:.2f}: {worth:7.2f}")
 
 # %% [markdown]
 # At $\varepsilon = 0.1$ it ends worse than after the aimless walker, and never reaches the goal. What counts is how
@@ -1028,7 +1031,7 @@ difference = {}
 for name, log in opinions.items():
     gap = np.array([says - earns for _, says, earns in log])
     difference[name] = [row[0] for row in log], gap.mean(1), gap.min(1), gap.max(1)
-difference["right"] = [0, 12_000], [0, 0]
+difference["no error"] = [0, 12_000], [0, 0]
 curves(difference, xlabel="environment steps of each run", ylabel="said − earned",
        title="What the critic says minus what the policy earns (mean and range of 8 runs)")
 
@@ -1107,12 +1110,12 @@ def share(double, single):
             "in more than 1 and fewer than 9 in 10" if 0.1 < wins < 0.9 else "nearly all or none")
 
 
-average = {key: torch.stack([value.nan_to_num(20.0) for _, value in curve]).mean(0)
+overall = {key: torch.stack([value.nan_to_num(20.0) for _, value in curve]).mean(0)
            for key, curve in returns.items()}
 print("20 buttons, it says less after 12,000 steps: ",
       share(-logs[20, "double"][5][1], -logs[20, "single"][5][1]))
 print("2 buttons, its average return is higher:     ",
-      share(average[2, "double"], average[2, "single"]))
+      share(overall[2, "double"], overall[2, "single"]))
 
 # %% [markdown]
 # A large effect shows in a single run. In the second comparison a pair of single runs nearly always names a winner,

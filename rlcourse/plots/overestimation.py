@@ -40,7 +40,7 @@ def _many(axes):
         artists[f"{name} mean"], = axes.plot([], [], color=PALETTE[colour], linestyle=LINE_STYLES[line_style],
                                              linewidth=2.6)
     axes.legend([artists[f"{name} mean"] for name in LOOKS], LOOKS, title="line: exact mean", alignment="left",
-                loc="upper left", borderaxespad=0.2, labelspacing=0.3)
+                loc="upper left", borderaxespad=0.2, labelspacing=0.3, handlelength=3.2)
     artists["said"] = axes.text(0.985, 0.938, "", transform=axes.transAxes, va="top", ha="right", size=9,
                                 linespacing=1.31)
     return artists
