@@ -440,6 +440,15 @@ for (buttons, name), share in differ.items():
     print(f"{buttons:4} buttons, {name}: {words} of the states")
 
 # %% [markdown]
+# And the same four trainings run by run, with a slider for the time: the second page of the widget
+# ([`promises`](../rlcourse/widgets/app/promises.py), its points are the runs just trained).
+
+# %% tags=["unstable-picture"]
+from rlcourse.widgets.app.promises import promises
+
+promises({f"{buttons} buttons, {name}": log for (buttons, name), log in logs.items()}, most=100.0)
+
+# %% [markdown]
 # **What to notice.**
 #
 # 1. With twenty buttons the single target promises, in every run, more than any policy in this world can earn. It is

@@ -31,11 +31,11 @@ def promises(records: Mapping[str, Sequence[tuple]], *, most: float) -> Explorer
             "and where in what is earned?",
             "Look for runs above the dotted line. Does saying too much keep them from earning?"),
         prediction=Prediction(
-            question="a DQN starts with values near 0 and learns to hold a pole that pays 1 a step. Early in the "
-                     "training, what is larger: what its critic says, or what its greedy policy earns?",
+            question="a DQN with two actions starts with values near 0 and learns to hold a pole that pays 1 a step. "
+                     "Early in the training, what is larger: what its critic says, or what its policy earns?",
             options=("what it says: a maximum overestimates from the beginning", "what its policy earns",
                      "both grow together"),
             answer="what its policy earns",
-            because="A good policy needs only the right order of the actions. The values themselves come by one "
-                    "backup after the other, at most γᵏ more for the k-th copy of the target. Overestimation has to "
-                    "overtake that first."))
+            because="A good policy needs only the right order of the actions, and even a bad one earns a few rewards. "
+                    "The values come by one backup after the other: exact ones gain at most γᵏ from the k-th copy "
+                    "of the target. Overestimation has to overtake that first."))
